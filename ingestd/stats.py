@@ -1,0 +1,286 @@
+"""Counters in shared memory: one slot per process, one writer per slot, no lock.
+
+The supervisor makes one anonymous shared mapping before it forks. Slot `i` belongs to worker `i` and the last
+slot to the supervisor; each is an array of int64 that only its owner's event loop thread writes. Counters live
+in the mapping and not in the worker, so they survive its death, and its successor goes on from them.
+
+Several values move together (a block is received and is in flight), so a slot opens with a version that is odd
+while they move: a reader copies the slot and looks at the version again (a seqlock). A snapshot is therefore one
+moment of one worker, and the accounting law holds in it exactly:
+
+    received = written + rejected{reason} + dropped{reason} + in flight
+
+    slot:  0 version | 1 pid | 2 heartbeat (CLOCK_MONOTONIC ns) | 3 started (UNIX ns) | 4 state |
+          5… the series of METRICS
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Literal, NamedTuple
+
+from formats import FORMATS
+from formats.record import REASONS
+
+VERSION: Final = 0
+PID: Final = 1
+HEARTBEAT: Final = 2
+STARTED: Final = 3
+STATE: Final = 4
+_FIRST_SERIES: Final = 5
+
+#: Values of STATE.
+STARTING, READY, DRAINING = range(3)
+
+TRANSPORTS: Final = ("tcp", "udp")
+
+#: Why an accepted record is not on disk although nothing was wrong with it.
+DROP_REASONS: Final = ("backpressure", "write_error", "worker_crash")
+
+#: How a connection ended.
+CLOSE_REASONS: Final = (
+    "eof",
+    "reset",
+    "tls_error",
+    "header_timeout",
+    "idle_timeout",
+    "bad_header",
+    "frame_error",
+    "too_many_connections",
+    "drain",
+)
+
+#: Upper bounds in seconds, from a quiet flush to a writer that is far behind.
+LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+class Metric(NamedTuple):
+    """One metric family. `series` lists its label values; a histogram has one unlabelled series.
+
+    `scale` turns the stored integer into the exposed unit: a sum kept in microseconds has 1e-6.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    series: tuple[tuple[str, ...], ...] = ((),)
+    scale: float = 1
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many int64 the family takes in a slot; a histogram: its buckets, the +Inf bucket, the sum."""
+        return len(self.buckets) + 2 if self.kind == "histogram" else len(self.series)
+
+
+def _product(*axes: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    rows: tuple[tuple[str, ...], ...] = ((),)
+    for axis in axes:
+        rows = tuple((*row, value) for row in rows for value in axis)
+    return rows
+
+
+_FORMATS = tuple(FORMATS)
+_FT: Final = ("format", "transport")
+_FTR: Final = ("format", "transport", "reason")
+
+METRICS: Final[tuple[Metric, ...]] = (
+    Metric(
+        "ingestd_records_received_total",
+        "counter",
+        "Records told apart in what senders sent.",
+        _FT,
+        _product(_FORMATS, TRANSPORTS),
+    ),
+    Metric(
+        "ingestd_records_written_total",
+        "counter",
+        "Records on disk: fdatasync returned.",
+        _FT,
+        _product(_FORMATS, TRANSPORTS),
+    ),
+    Metric(
+        "ingestd_records_rejected_total",
+        "counter",
+        "Records refused for what they are; kept in rejects_*.jsonl.zst.",
+        _FTR,
+        _product(_FORMATS, TRANSPORTS, REASONS),
+    ),
+    Metric(
+        "ingestd_records_dropped_total",
+        "counter",
+        "Good records that could not be kept.",
+        _FTR,
+        _product(_FORMATS, TRANSPORTS, DROP_REASONS),
+    ),
+    Metric(
+        "ingestd_records_in_flight",
+        "gauge",
+        "Records received and not yet on disk.",
+        _FT,
+        _product(_FORMATS, TRANSPORTS),
+    ),
+    Metric(
+        "ingestd_received_bytes_total",
+        "counter",
+        "Bytes received, after TLS.",
+        ("transport",),
+        _product(TRANSPORTS),
+    ),
+    Metric("ingestd_encoded_bytes_total", "counter", "Bytes of enriched JSON lines on disk, before compression."),
+    Metric("ingestd_written_bytes_total", "counter", "Bytes written to segments, after compression."),
+    Metric("ingestd_frames_written_total", "counter", "Complete zstd frames on disk."),
+    Metric("ingestd_syncs_total", "counter", "fdatasync calls of the writer."),
+    Metric(
+        "ingestd_write_errors_total",
+        "counter",
+        "Failed writes, syncs, renames and opens of segments, by what failed.",
+        ("operation",),
+        (("open",), ("write",), ("rejects",), ("recovery",), ("retention",)),
+    ),
+    Metric(
+        "ingestd_segment_rotations_total",
+        "counter",
+        "Segments closed and renamed.",
+        ("reason",),
+        (("size",), ("age",), ("shutdown",), ("error",)),
+    ),
+    Metric("ingestd_segments_recovered_total", "counter", "Segments left open by a crash and closed by recovery."),
+    Metric("ingestd_segment_torn_bytes_total", "counter", "Bytes of torn tails set aside as .bad by recovery."),
+    Metric("ingestd_segments_deleted_total", "counter", "Segments deleted by retention."),
+    Metric("ingestd_rejects_skipped_total", "counter", "Rejected records not kept because the rejects files are full."),
+    Metric("ingestd_queue_bytes", "gauge", "Encoded bytes queued for the writer."),
+    Metric("ingestd_backpressure_pauses_total", "counter", "Times reading paused because the writer was behind."),
+    Metric("ingestd_connections_open", "gauge", "Open TCP connections."),
+    Metric("ingestd_connections_accepted_total", "counter", "TCP connections taken on."),
+    Metric("ingestd_connections_handed_over_total", "counter", "TCP connections passed to a less loaded worker."),
+    Metric(
+        "ingestd_connections_closed_total",
+        "counter",
+        "TCP connections ended, by how.",
+        ("reason",),
+        _product(CLOSE_REASONS),
+    ),
+    Metric("ingestd_udp_datagrams_total", "counter", "UDP datagrams read."),
+    Metric(
+        "ingestd_udp_kernel_drops_total",
+        "counter",
+        "Datagrams the kernel dropped at a full receive buffer, as its socket counter (SO_RXQ_OVFL) says.",
+    ),
+    Metric(
+        "ingestd_write_latency_seconds",
+        "histogram",
+        "From the receipt of a record to its being on disk; one observation per record.",
+        scale=1e-6,
+        buckets=LATENCY_BUCKETS,
+    ),
+    Metric("ingestd_worker_restarts_total", "counter", "Workers replaced after they died or hung."),
+    Metric("ingestd_sidecar_restarts_total", "counter", "Times the HTTP sidecar was replaced after it died."),
+)
+
+_INDEX: Final[dict[tuple[str, ...], int]] = {}
+_BASE: Final[dict[str, int]] = {}
+_next = _FIRST_SERIES
+for _metric in METRICS:
+    _BASE[_metric.name] = _next
+    for _offset, _labels in enumerate(_metric.series):
+        _INDEX[_metric.name, *_labels] = _next + _offset
+    _next += _metric.width
+SLOT_WIDTH: Final = (_next + 7) // 8 * 8  # whole 64-byte cache lines, so that two owners never share one
+
+
+def index(name: str, *labels: str) -> int:
+    """The place in a slot of one series; a histogram's is its first bucket. `KeyError` names a series that is not."""
+    return _INDEX[name, *labels]
+
+
+class Slot:
+    """One process's counters, for its writer. Indexing is by `index()`; wrap moves that belong together in `moving()`."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: memoryview[int]) -> None:
+        self._values = values
+
+    def __getitem__(self, place: int) -> int:
+        return self._values[place]
+
+    def __setitem__(self, place: int, value: int) -> None:
+        self._values[place] = value
+
+    def add(self, place: int, amount: int = 1) -> None:
+        """Add to one series that moves on its own."""
+        self._values[place] += amount
+
+    @contextmanager
+    def moving(self) -> Iterator[memoryview[int]]:
+        """The raw values, to move several of them as one moment for readers."""
+        values = self._values
+        values[VERSION] += 1
+        try:
+            yield values
+        finally:
+            values[VERSION] += 1
+
+    def observe(self, base: int, buckets: tuple[float, ...], seconds: float, count: int) -> None:
+        """Put `count` observations of `seconds` into the histogram whose first bucket is at `base`."""
+        values = self._values
+        for offset, bound in enumerate(buckets):
+            if seconds <= bound:
+                values[base + offset] += count
+                break
+        else:
+            values[base + len(buckets)] += count
+        values[base + len(buckets) + 1] += int(seconds * 1e6) * count
+
+    def adopt(self, pid: int, now_monotonic_ns: int, now_ns: int) -> None:
+        """Take the slot over at birth: whatever a dead predecessor left half moved counts as moved."""
+        values = self._values
+        values[VERSION] += values[VERSION] & 1
+        values[PID] = pid
+        values[HEARTBEAT] = now_monotonic_ns
+        values[STARTED] = now_ns
+        values[STATE] = STARTING
+
+
+class Board:
+    """All slots: one per worker, and the supervisor's own, `board.supervisor`, behind them. Made before the fork."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._map = mmap.mmap(-1, (workers + 1) * SLOT_WIDTH * 8)
+        self._values = memoryview(self._map).cast("q")
+
+    def slot(self, number: int) -> Slot:
+        """The writer's view of slot `number`."""
+        return Slot(self._view(number))
+
+    @property
+    def supervisor(self) -> Slot:
+        return self.slot(self.workers)
+
+    def snapshot(self, number: int) -> list[int]:
+        """One moment of slot `number`: `SLOT_WIDTH` values, read again while the writer moved them.
+
+        A writer that died in the middle leaves the version odd until it is replaced; after 1,000 tries the copy
+        is taken as it is, which is then a still picture too.
+        """
+        view = self._view(number)
+        for _ in range(1000):
+            before = view[VERSION]
+            values = view.tolist()
+            if not before & 1 and view[VERSION] == before:
+                break
+        return values
+
+    def snapshots(self) -> list[list[int]]:
+        """One snapshot per worker, then the supervisor's."""
+        return [self.snapshot(number) for number in range(self.workers + 1)]
+
+    def _view(self, number: int) -> memoryview[int]:
+        return self._values[number * SLOT_WIDTH : (number + 1) * SLOT_WIDTH]
