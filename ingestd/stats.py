@@ -17,6 +17,7 @@ moment of one worker, and the accounting law holds in it exactly:
 from __future__ import annotations
 
 import mmap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Literal, NamedTuple
@@ -30,6 +31,10 @@ HEARTBEAT: Final = 2
 STARTED: Final = 3
 STATE: Final = 4
 _FIRST_SERIES: Final = 5
+
+_SPINS: Final = 100  # of about 2 us each: a move takes less than that
+_NAPS: Final = 200
+_NAP_S: Final = 0.0005
 
 #: Values of STATE.
 STARTING, READY, DRAINING = range(3)
@@ -53,7 +58,23 @@ CLOSE_REASONS: Final = (
 )
 
 #: Upper bounds in seconds, from a quiet flush to a writer that is far behind.
-LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
+LATENCY_BUCKETS: Final = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    1.5,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+)
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -132,7 +153,9 @@ METRICS: Final[tuple[Metric, ...]] = (
         ("transport",),
         _product(TRANSPORTS),
     ),
-    Metric("ingestd_encoded_bytes_total", "counter", "Bytes of enriched JSON lines on disk, before compression."),
+    Metric(
+        "ingestd_encoded_bytes_total", "counter", "Bytes of enriched JSON lines on disk, before compression."
+    ),
     Metric("ingestd_written_bytes_total", "counter", "Bytes written to segments, after compression."),
     Metric("ingestd_frames_written_total", "counter", "Complete zstd frames on disk."),
     Metric("ingestd_syncs_total", "counter", "fdatasync calls of the writer."),
@@ -150,15 +173,27 @@ METRICS: Final[tuple[Metric, ...]] = (
         ("reason",),
         (("size",), ("age",), ("shutdown",), ("error",)),
     ),
-    Metric("ingestd_segments_recovered_total", "counter", "Segments left open by a crash and closed by recovery."),
-    Metric("ingestd_segment_torn_bytes_total", "counter", "Bytes of torn tails set aside as .bad by recovery."),
+    Metric(
+        "ingestd_segments_recovered_total", "counter", "Segments left open by a crash and closed by recovery."
+    ),
+    Metric(
+        "ingestd_segment_torn_bytes_total", "counter", "Bytes of torn tails set aside as .bad by recovery."
+    ),
     Metric("ingestd_segments_deleted_total", "counter", "Segments deleted by retention."),
-    Metric("ingestd_rejects_skipped_total", "counter", "Rejected records not kept because the rejects files are full."),
+    Metric(
+        "ingestd_rejects_skipped_total",
+        "counter",
+        "Rejected records not kept because the rejects files are full.",
+    ),
     Metric("ingestd_queue_bytes", "gauge", "Encoded bytes queued for the writer."),
-    Metric("ingestd_backpressure_pauses_total", "counter", "Times reading paused because the writer was behind."),
+    Metric(
+        "ingestd_backpressure_pauses_total", "counter", "Times reading paused because the writer was behind."
+    ),
     Metric("ingestd_connections_open", "gauge", "Open TCP connections."),
     Metric("ingestd_connections_accepted_total", "counter", "TCP connections taken on."),
-    Metric("ingestd_connections_handed_over_total", "counter", "TCP connections passed to a less loaded worker."),
+    Metric(
+        "ingestd_connections_handed_over_total", "counter", "TCP connections passed to a less loaded worker."
+    ),
     Metric(
         "ingestd_connections_closed_total",
         "counter",
@@ -267,15 +302,18 @@ class Board:
     def snapshot(self, number: int) -> list[int]:
         """One moment of slot `number`: `SLOT_WIDTH` values, read again while the writer moved them.
 
-        A writer that died in the middle leaves the version odd until it is replaced; after 1,000 tries the copy
-        is taken as it is, which is then a still picture too.
+        A live writer can lose its core or its GIL in the middle, for longer than any spin: then the reader naps. A
+        writer that died there leaves the version odd until it is replaced; after about 0.1 s the copy is taken as it
+        is, which is then a still picture too.
         """
         view = self._view(number)
-        for _ in range(1000):
+        for attempt in range(_SPINS + _NAPS):
             before = view[VERSION]
             values = view.tolist()
             if not before & 1 and view[VERSION] == before:
                 break
+            if attempt >= _SPINS:
+                time.sleep(_NAP_S)
         return values
 
     def snapshots(self) -> list[list[int]]:
