@@ -1,0 +1,113 @@
+"""What the event loop hands the writer, what the writer tells back, and the contract between them.
+
+A writer is three calls (`append`, `flush`, `close`) and two messages (`Freed`, `Commit`); the segment files of
+`writer.SegmentWriter` are one implementation. Nothing here is per record: a batch is a block of a connection.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from formats.record import Encoded
+
+
+class Batch(NamedTuple):
+    """The good records of one block on their way to disk."""
+
+    encoded: Encoded
+    transport: str
+    received_ns: int  # CLOCK_MONOTONIC
+
+
+class Rejected(NamedTuple):
+    """One refused record on its way to the rejects file."""
+
+    reason: str
+    detail: str
+    data: bytes
+    format: str
+    transport: str
+    source: str
+    time: str
+
+
+class Durable(NamedTuple):
+    """The records of one batch that are on disk now."""
+
+    format: str
+    transport: str
+    records: int
+    received_ns: int
+
+
+class Freed(NamedTuple):
+    """Encoded bytes that no longer wait for the writer: compressed, though not yet synced."""
+
+    nbytes: int
+
+
+class Commit(NamedTuple):
+    """One sync returned: all of this is on disk."""
+
+    durable: list[Durable]
+    frames: int
+    lines_bytes: int
+    written_bytes: int
+    done_ns: int  # CLOCK_MONOTONIC
+
+
+class Lost(NamedTuple):
+    """Batches given up at shutdown because the disk did not take them."""
+
+    durable: list[Durable]
+
+
+class Recovery(NamedTuple):
+    """What recovery found at start: files closed, bytes set aside, and this instance's uncounted frames.
+
+    `sources` counts the records of frames that a dead predecessor of this same daemon wrote but did not live to count.
+    """
+
+    segments: int
+    torn_bytes: int
+    frames: int
+    sources: dict[str, int]
+    lines_bytes: int
+    written_bytes: int
+
+
+class Event(NamedTuple):
+    """Something to count: a rotation's reason, a failed operation, skipped rejects."""
+
+    name: str
+    label: str
+    amount: int = 1
+
+
+Message = Freed | Commit | Lost | Recovery | Event
+
+
+class Listener(Protocol):
+    """Takes the writer's messages. Called on the writer's thread: hand over to the event loop at once."""
+
+    def __call__(self, message: Message, /) -> None: ...
+
+
+class Writer(Protocol):
+    """Takes batches from the event loop's thread; never blocks it."""
+
+    def append(self, batch: Batch) -> None:
+        """Queue good records."""
+        ...
+
+    def reject(self, rejected: list[Rejected]) -> None:
+        """Queue refused records for the rejects file."""
+        ...
+
+    def flush(self) -> None:
+        """Write and sync all that was queued before this call, soon."""
+        ...
+
+    def close(self, timeout_s: float) -> None:
+        """Flush, rename, stop; returns when that is done. What cannot be written in time is told as `Lost`."""
+        ...

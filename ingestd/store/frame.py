@@ -1,0 +1,85 @@
+"""A frame in the making: the chunks of many batches and what its description will say of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from ingestd.store.batch import Batch, Durable
+from ingestd.store.segment import MAX_SERVICES, Compressor, Description, pack_description
+
+#: Lines per frame, uncompressed. Larger frames compress no better (the window is 128 KiB) and only cost cache misses.
+FRAME_BYTES: Final = 1 << 20
+
+
+class Frame(NamedTuple):
+    """A finished frame: its bytes on disk (description and data) and whose records are in it."""
+
+    data: bytes
+    lines_bytes: int
+    durable: list[Durable]
+
+
+class FrameBuilder:
+    """Gathers batches; `finish` compresses them. `frame` is the number of the last frame made."""
+
+    def __init__(self, instance: str, worker: int, level: int, frame: int) -> None:
+        self._instance = instance
+        self._worker = worker
+        self._compressor = Compressor(level)
+        self.frame = frame
+        self._clear()
+
+    def _clear(self) -> None:
+        self._batches: list[Batch] = []
+        self._nbytes = 0
+        self.records = 0
+
+    @property
+    def full(self) -> bool:
+        return self._nbytes >= FRAME_BYTES
+
+    def add(self, batch: Batch) -> None:
+        self._batches.append(batch)
+        self._nbytes += batch.encoded.nbytes
+        self.records += batch.encoded.records
+
+    def received_ns(self) -> Iterator[int]:
+        """When the gathered batches were received."""
+        return (batch.received_ns for batch in self._batches)
+
+    def finish(self) -> Frame:
+        """Compress what was gathered and begin anew. The GIL is released while zstd works."""
+        batches, nbytes, records = self._batches, self._nbytes, self.records
+        self._clear()
+        self.frame += 1
+        data = self._compressor.compress(
+            [chunk for batch in batches for chunk in batch.encoded.chunks], nbytes
+        )
+        levels: Counter[str] = Counter()
+        sources: Counter[str] = Counter()
+        services: set[str] = set()
+        for encoded, transport, _ in batches:
+            levels.update(encoded.levels)
+            sources[f"{encoded.format}/{transport}"] += encoded.records
+            services |= encoded.services
+        description = Description(
+            v=1,
+            instance=self._instance,
+            worker=self._worker,
+            frame=self.frame,
+            frame_bytes=len(data),
+            lines_bytes=nbytes,
+            records=records,
+            first=min(batch.encoded.first for batch in batches),
+            last=max(batch.encoded.last for batch in batches),
+            levels=levels,
+            services=sorted(services) if len(services) <= MAX_SERVICES else [],
+            sources=sources,
+        )
+        durable = [
+            Durable(encoded.format, transport, encoded.records, received_ns)
+            for encoded, transport, received_ns in batches
+        ]
+        return Frame(pack_description(description) + data, nbytes, durable)
