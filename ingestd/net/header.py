@@ -1,0 +1,69 @@
+"""The header line of a connection (docs/wire.md): `INGEST/1 <format> [key=value …]` LF, ASCII, at most 512 bytes.
+
+Fed the first bytes of a connection, it answers once it knows: a named format, or `auto` because the bytes are no
+header, or a `HeaderError` whose text is what the sender is told after `ERR `.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from formats import FORMATS
+
+MAX_HEADER_BYTES: Final = 512
+_START: Final = b"INGEST/"
+_VERSION: Final = "1"
+
+#: Keys and formats that the protocol knows and this version does not serve.
+_KEYS: Final = frozenset({"compression", "schema", "token", "ack", "client"})
+
+
+class HeaderError(Exception):
+    """The header is refused; `str()` is the reason the sender is told."""
+
+
+class Header(NamedTuple):
+    """How a connection speaks. `named` is False where no header was sent; `rest` are the bytes behind it."""
+
+    format: str
+    named: bool
+    rest: bytes
+
+
+def read_header(data: bytes) -> Header | None:
+    """What the first bytes of a connection say; None while it cannot be told yet. Raises `HeaderError`."""
+    if not data.startswith(_START):
+        return None if _START.startswith(data) else Header("auto", False, data)
+    line, delimiter, rest = data.partition(b"\n")
+    if len(line) >= MAX_HEADER_BYTES:
+        raise HeaderError(f"header longer than {MAX_HEADER_BYTES} bytes")
+    if not delimiter:
+        return None
+    return Header(_parse(line.rstrip(b"\r")), True, rest)
+
+
+def _parse(line: bytes) -> str:
+    """The format a complete header line names."""
+    try:
+        words = line.decode("ascii").split()
+    except UnicodeDecodeError:
+        raise HeaderError("header is not ASCII") from None
+    version = words[0].partition("/")[2]
+    if version != _VERSION:
+        raise HeaderError(f"unsupported version {_shown(version)}, this is INGEST/{_VERSION}")
+    if len(words) < 2:
+        raise HeaderError(f"no format, one of {' '.join(FORMATS)}")
+    for word in words[2:]:
+        key, equals, _ = word.partition("=")
+        if not equals:
+            raise HeaderError(f"{_shown(word)} is not key=value")
+        problem = "unsupported" if key in _KEYS else "unknown"
+        raise HeaderError(f"{problem} key {_shown(key)}")
+    if words[1] not in FORMATS:
+        raise HeaderError(f"unsupported format {_shown(words[1])}, one of {' '.join(FORMATS)}")
+    return words[1]
+
+
+def _shown(text: str) -> str:
+    """What a sender wrote, made short and printable for the answer."""
+    return ascii(text[:40])[1:-1]

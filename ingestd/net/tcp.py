@@ -1,0 +1,306 @@
+"""TCP: one `Connection` per sender, and `TcpServer`, which accepts, balances, times out and drains them.
+
+A connection reads its header (net/header.py), opens a door (pipeline.py), and from then on passes what it receives
+straight on. Time-outs are one sweep per second over all connections, so a read costs no timer.
+
+Two facts of uvloop's TLS shape this file. A paused TLS transport goes on filling its own buffer, and the end of the
+stream would discard that: with read limits of one byte it stops the socket itself, so the end waits behind the
+data. And closing discards what was not read, so a drain closes only what has ended, fallen silent or run out of time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from ingestd.net.backpressure import Gate
+from ingestd.net.balance import Balance
+from ingestd.net.header import HeaderError, read_header
+from ingestd.net.sockets import WorkerSockets
+from ingestd.pipeline import Door
+from ingestd.ratelog import RateLog
+from ingestd.stats import CLOSE_REASONS, Slot, index
+
+#: How long a refused connection may take to read the reason before it is closed.
+LINGER_S: Final = 1.0
+
+#: During a drain: a sender that was silent for so long has had read all that it sent.
+QUIET_S: Final = 0.5
+
+#: Connections taken from a listener per wake-up, so that a storm of them does not hold up those that send.
+ACCEPT_BATCH: Final = 64
+
+SWEEP_S: Final = 1.0
+
+_OPEN: Final = index("ingestd_connections_open")
+_ACCEPTED: Final = index("ingestd_connections_accepted_total")
+_HANDED: Final = index("ingestd_connections_handed_over_total")
+_BYTES: Final = index("ingestd_received_bytes_total", "tcp")
+_CLOSED: Final = {reason: index("ingestd_connections_closed_total", reason) for reason in CLOSE_REASONS}
+
+log = RateLog(logging.getLogger("ingestd.tcp"))
+
+
+class TcpLimits(NamedTuple):
+    """Bounds on one worker's connections."""
+
+    max_connections: int
+    header_timeout_s: float
+    idle_timeout_s: float
+
+
+#: Makes the door of a sender: format, transport, source.
+OpenDoor = Callable[[str, str, str], Door]
+
+
+class Connection(asyncio.Protocol):
+    """One sender. `data_received` is the header reader first and the door's `feed` after it."""
+
+    def __init__(self, server: TcpServer, source: str) -> None:
+        self._server = server
+        self._source = source
+        self._door: Door | None = None
+        self._head = b""
+        self._named = False
+        self._reason: str | None = None
+        self.active_s = server.time()
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "pause_reading")
+        self.transport = transport  # type: ignore[assignment]  # uvloop's are no subclasses of asyncio's
+        if transport.get_extra_info("ssl_object") is not None:
+            transport.set_read_buffer_limits(high=1, low=0)  # type: ignore[attr-defined]
+        self._server.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        server = self._server
+        server.slot[_BYTES] += len(data)
+        self.active_s = server.time()
+        if self._door is not None:
+            self._door.feed(data)
+        elif self._reason is None:
+            self._read_header(data)
+
+    def _read_header(self, data: bytes) -> None:
+        self._head += data
+        try:
+            header = read_header(self._head)
+        except HeaderError as error:
+            self.refuse("bad_header", str(error))
+            return
+        if header is not None:
+            self._open(header.format, header.named, header.rest)
+
+    def _open(self, format_: str, named: bool, rest: bytes) -> None:
+        self._named = named
+        self._door = self._server.open_door(format_, "tcp", self._source)
+        self._head = b""
+        if self._server.draining:
+            self.announce_drain()
+        if rest:
+            self._door.feed(rest)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._door is None and self._reason is None and self._head:
+            self._open("auto", False, self._head)  # ended within what might have become a header
+        if self._door is not None:
+            self._door.finish(clean=exc is None)
+        if self._reason is None:
+            self._reason = "eof" if exc is None else "tls_error" if isinstance(exc, ssl.SSLError) else "reset"
+        self._server.closed(self, self._reason)
+
+    def pause(self) -> None:
+        self.transport.pause_reading()
+
+    def resume(self) -> None:
+        self.active_s = self._server.time()
+        self.transport.resume_reading()
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the connection got past its header."""
+        return self._door is not None
+
+    def announce_drain(self) -> None:
+        """Ask a sender that spoke our header to end its stream; one that did not would take it for garbage."""
+        if self._named:
+            self.transport.write(b"ERR shutting down\n")
+
+    def refuse(self, reason: str, answer: str) -> None:
+        """Tell the sender why, ignore the rest, and close when it has had time to read that."""
+        self._reason = reason
+        log.warning(reason, "refused a connection from %s: %s", self._source, answer)
+        self.transport.write(b"ERR %b\n" % answer.encode())
+        self._server.loop.call_later(LINGER_S, self.transport.close)
+
+    def close(self, reason: str) -> None:
+        """End the connection; what was received goes on."""
+        if self._reason is None:
+            self._reason = reason
+            self.transport.close()
+
+
+class TcpServer:
+    """The connections of one worker."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sockets: WorkerSockets,
+        context: ssl.SSLContext | None,
+        limits: TcpLimits,
+        open_door: OpenDoor,
+        gate: Gate,
+        balance: Balance,
+        slot: Slot,
+    ) -> None:
+        self.loop = loop
+        self.time = loop.time
+        self.slot = slot
+        self.open_door = open_door
+        self.draining = False
+        self._listener = sockets.tcp
+        self._inbox = sockets.inbox
+        self._context = context
+        self._limits = limits
+        self._gate = gate
+        self._balance = balance
+        self._connections: set[Connection] = set()
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        slot[_OPEN] = 0
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self.loop.add_reader(self._listener, self._accept)
+        self.loop.add_reader(self._inbox, self._take_handed)
+        self._sweep()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPT_BATCH):
+            try:
+                sock, address = self._listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                # The sender was gone before it was accepted; or this process is out of descriptors (the sender waits).
+                if error.errno not in (errno.ECONNABORTED, errno.EPROTO):
+                    log.error("accept", "cannot accept a connection: %s; raise LimitNOFILE", error.strerror)
+                return
+            sock.setblocking(False)
+            if not self.draining and self._balance.hand_over(sock):
+                self.slot.add(_HANDED)
+                sock.close()
+            else:
+                self._take(sock, address[0])
+
+    def _take_handed(self) -> None:
+        """Take on what other workers passed to this one."""
+        while (sock := self._balance.receive()) is not None:
+            sock.setblocking(False)
+            try:
+                source = sock.getpeername()[0]
+            except OSError:
+                sock.close()  # reset on the way; it had not been counted as accepted
+                continue
+            self._take(sock, source)
+
+    def _take(self, sock: socket.socket, source: str) -> None:
+        self.slot.add(_ACCEPTED)
+        self.slot.add(_OPEN)
+        self._balance.opened()
+        if self._balance.total() > self._limits.max_connections:
+            log.warning("too_many_connections", "refused %s: limits.max_connections reached", source)
+            self._count_closed("too_many_connections")
+            sock.close()
+            return
+        task = self.loop.create_task(self._serve(sock, source))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def _serve(self, sock: socket.socket, source: str) -> None:
+        """The TLS handshake; afterwards the connection lives by its callbacks."""
+        timeout_s = self._limits.header_timeout_s if self._context else None
+        try:
+            await self.loop.connect_accepted_socket(
+                lambda: Connection(self, source), sock, ssl=self._context, ssl_handshake_timeout=timeout_s
+            )
+        except ssl.SSLError as error:
+            log.warning("tls_error", "TLS handshake with %s failed: %s", source, error.reason or error)
+            self._count_closed("tls_error")
+        except ConnectionAbortedError:
+            self._count_closed("header_timeout")
+        except OSError:
+            self._count_closed("reset")
+
+    def opened(self, connection: Connection) -> None:
+        """A connection is made (its handshake done)."""
+        self._connections.add(connection)
+        self._gate.register(connection)
+
+    def closed(self, connection: Connection, reason: str) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+        self._gate.forget(connection)
+        self._count_closed(reason)
+
+    def _count_closed(self, reason: str) -> None:
+        self.slot.add(_OPEN, -1)
+        self.slot.add(_CLOSED[reason])
+        self._balance.closed()
+
+    def _sweep(self) -> None:
+        """Once a second: close what sent no header in time, or nothing for too long."""
+        now = self.time()
+        interval_s = min(SWEEP_S, self._limits.header_timeout_s / 4, self._limits.idle_timeout_s / 4)
+        if not self._gate.closed:
+            for connection in tuple(self._connections):
+                silent_s = now - connection.active_s
+                if not connection.speaking and silent_s > self._limits.header_timeout_s:
+                    connection.close("header_timeout")
+                elif silent_s > self._limits.idle_timeout_s:
+                    connection.close("idle_timeout")
+        self._sweeper = self.loop.call_later(interval_s, self._sweep)
+
+    async def drain(self, deadline_s: float) -> None:
+        """Take what is queued, stop listening, and read what clients had sent until `deadline_s` (loop time)."""
+        self.draining = True
+        self._accept_all()
+        self.loop.remove_reader(self._listener)
+        self._listener.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        began_s = self.time()
+        for connection in self._connections:
+            connection.announce_drain()
+        while (self._connections or self._handshakes) and self.time() < deadline_s:
+            if not self._gate.closed:
+                for connection in tuple(self._connections):
+                    if self.time() - max(connection.active_s, began_s) >= QUIET_S:
+                        connection.close("drain")
+            await asyncio.sleep(QUIET_S / 10)
+        for task in tuple(self._handshakes):
+            task.cancel()
+        for connection in tuple(self._connections):
+            connection.close("drain")
+        self.loop.remove_reader(self._inbox)
+        for _ in range(100):
+            if not self._connections:
+                return
+            await asyncio.sleep(0.01)
+        for connection in tuple(self._connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+    def _accept_all(self) -> None:
+        """Take on every connection that the kernel had completed: its sender may have sent and gone."""
+        before = -1
+        while self.slot[_ACCEPTED] != before:
+            before = self.slot[_ACCEPTED]
+            self._accept()

@@ -1,0 +1,116 @@
+"""UDP: drain the socket in batches, gather the datagrams of a source into one block, feed its door.
+
+A datagram is one or more whole records, so datagrams of one source joined by LF are a block like any other, and the
+cost per datagram is the kernel's. A batch ends after `BATCH_BYTES`, so that TCP on the same loop gets its turn. While
+the writer is behind, datagrams are still read, counted and dropped: what is told is better than what the kernel
+drops unseen. What the kernel drops all the same is its own counter (`sockets.kernel_drops`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from ingestd.accounting import Ledger
+from ingestd.net.backpressure import Gate
+from ingestd.net.sockets import kernel_drops
+from ingestd.pipeline import Door
+from ingestd.stats import Slot, index
+
+#: Larger batches do not lower the cost per record further.
+BATCH_BYTES: Final = 256 << 10
+
+#: The largest payload of a UDP datagram is below this.
+MAX_DATAGRAM_BYTES: Final = 1 << 16
+_LF: Final = 0x0A
+
+_DATAGRAMS: Final = index("ingestd_udp_datagrams_total")
+_BYTES: Final = index("ingestd_received_bytes_total", "udp")
+_KERNEL_DROPS: Final = index("ingestd_udp_kernel_drops_total")
+
+
+class UdpServer:
+    """The datagrams of one worker."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        receiver: socket.socket,
+        open_door: Callable[[str, str, str], Door],
+        gate: Gate,
+        ledger: Ledger,
+        slot: Slot,
+    ) -> None:
+        self._loop = loop
+        self._receiver = receiver
+        self._door = lru_cache(4096)(lambda source: open_door("auto", "udp", source))
+        self._gate = gate
+        self._ledger = ledger
+        self._slot = slot
+        self._buffer = bytearray(MAX_DATAGRAM_BYTES)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._loop.add_reader(self._receiver, self.read)
+
+    def read(self) -> bool:
+        """Read one batch; False when there was nothing to read."""
+        receive = self._receiver.recvfrom_into
+        buffer = self._buffer
+        view = memoryview(buffer)
+        by_source: dict[str, list[bytes]] = {}
+        datagrams = nbytes = 0
+        while nbytes < BATCH_BYTES:
+            try:
+                size, address = receive(buffer)
+            except (BlockingIOError, InterruptedError):
+                break
+            datagrams += 1
+            nbytes += size
+            if not size:
+                continue
+            data = bytes(view[: size - (buffer[size - 1] == _LF)])
+            try:
+                by_source[address[0]].append(data)
+            except KeyError:
+                by_source[address[0]] = [data]
+        if not datagrams:
+            return False
+        with self._slot.moving() as values:
+            values[_DATAGRAMS] += datagrams
+            values[_BYTES] += nbytes
+        for source, parts in by_source.items():
+            parts.append(b"")
+            block = b"\n".join(parts)
+            if self._gate.closed:
+                self._drop(block)
+            else:
+                self._door(source).feed(block)
+        return True
+
+    def _drop(self, block: bytes) -> None:
+        """Count a block's records without decoding them; a line that begins an object counts as JSON."""
+        lines = [line for line in block.splitlines() if line.strip()]
+        objects = sum(line.lstrip().startswith(b"{") for line in lines)
+        for format_, records in (("json", objects), ("raw", len(lines) - objects)):
+            if records:
+                self._ledger.dropped(format_, "udp", "backpressure", records)
+
+    def count_drops(self) -> None:
+        """Bring the kernel's counter, 32 bits wide, into ours; called with the heartbeat.
+
+        The socket is as old as the daemon, so drops while no worker was alive to count them are in it too.
+        """
+        before = self._slot[_KERNEL_DROPS]
+        self._slot[_KERNEL_DROPS] = before + (kernel_drops(self._receiver) - before) % 2**32
+
+    def drain(self, deadline_s: float) -> None:
+        """Read what the kernel still holds, until `deadline_s` (loop time) if senders go on, then stop."""
+        while self.read() and self._loop.time() < deadline_s:
+            pass
+        self.count_drops()
+        self._loop.remove_reader(self._receiver)
+        self._receiver.close()

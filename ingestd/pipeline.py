@@ -1,0 +1,136 @@
+"""The hot path: a block of whole frames goes in, enriched lines go to the writer, everything is counted.
+
+    socket --bytes--> framer --block--> [ Door.feed: encode -> count -> queue ] --> writer thread
+
+A `Door` is one sender's way in: a TCP connection, or a UDP source. It is built once, when format and source are
+known, and then runs straight: one call of the format's `encode` decodes, checks, enriches and renders a whole block
+(see formats/), one move of the counters accounts for it, one queue item hands it on. Nothing here is per record but
+the refused ones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from formats.record import Enrichment, Reject
+
+from formats import FORMATS
+from ingestd.accounting import Ledger
+from ingestd.store.batch import Batch, Rejected, Writer
+
+
+class Pipeline:
+    """What all doors of a worker share. `queued` is called with the bytes that now wait for the writer."""
+
+    def __init__(self, ledger: Ledger, writer: Writer, service: str, queued: Callable[[int], None]) -> None:
+        self.ledger = ledger
+        self._writer = writer
+        self._service = service
+        self._queued = queued
+
+    def take(self, door: Door, block: bytes) -> None:
+        """Decode, enrich, count and queue one block of whole frames."""
+        received_ns = time.monotonic_ns()
+        received_at = now()
+        context = door.enrichment.at(received_at, self._service)
+        for encoded in door.encode(block, context):
+            self.ledger.received(encoded, door.transport)
+            if encoded.records:
+                self._queued(encoded.nbytes)
+                self._writer.append(Batch(encoded, door.transport, received_ns))
+            if encoded.rejects:
+                self._reject(door, encoded.format, encoded.rejects, received_at)
+
+    def refuse(self, door: Door, rejects: list[Reject]) -> None:
+        """Count and keep records that never reached a decoder: oversize, truncated."""
+        for reject in rejects:
+            self.ledger.refused(door.format, door.transport, reject.reason, 1)
+        self._reject(door, door.format, rejects, now())
+
+    def _reject(self, door: Door, format_: str, rejects: list[Reject], time_: str) -> None:
+        self._writer.reject(
+            [
+                Rejected(
+                    reject.reason, reject.detail, reject.data, format_, door.transport, door.source, time_
+                )
+                for reject in rejects
+            ]
+        )
+
+
+class Door:
+    """One sender's way in. `feed` takes the bytes of its stream as they come; `finish` its end.
+
+    `source` is the sender's IP address. Records over `limit_bytes` are refused and the stream goes on; the last record
+    of a stream that ended cleanly may lack its delimiter.
+    """
+
+    __slots__ = (
+        "_framer",
+        "_limit_bytes",
+        "_pipeline",
+        "encode",
+        "enrichment",
+        "format",
+        "source",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        format_: str,
+        transport: str,
+        source: str,
+        enrichment: Enrichment,
+        limit_bytes: int,
+    ) -> None:
+        self._pipeline = pipeline
+        self._limit_bytes = limit_bytes
+        self._framer = FORMATS[format_].framer(limit_bytes)
+        self.encode = FORMATS[format_].encode
+        self.enrichment = enrichment
+        self.format = format_
+        self.transport = transport
+        self.source = source
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the stream."""
+        framer = self._framer
+        if block := framer.feed(data):
+            self._pipeline.take(self, block)
+        if framer.oversize:
+            self._refuse(
+                "oversize", framer.oversize, f"longer than limits.max_record_bytes = {self._limit_bytes}"
+            )
+            framer.oversize.clear()
+
+    def finish(self, clean: bool) -> None:
+        """The stream has ended. What stands behind the last delimiter is stored if it decodes, else refused.
+
+        After a reset (`clean` is False) it is refused as truncated without a look: nobody knows what is missing.
+        """
+        rest = self._framer.finish()
+        if not rest.strip():
+            return
+        if clean and self._whole(rest):
+            self._pipeline.take(self, rest)
+        else:
+            self._refuse("truncated", [rest], "the stream ended within this record")
+
+    def _whole(self, rest: bytes) -> bool:
+        """Whether an undelimited last record is complete. Under `auto` an object cut short is not text either."""
+        encoded = self.encode(rest, self.enrichment.at(now(), ""))
+        cut_object = rest.lstrip().startswith(b"{") and any(block.format == "raw" for block in encoded)
+        named_raw = self.format == "raw"
+        return not any(block.rejects for block in encoded) and (named_raw or not cut_object)
+
+    def _refuse(self, reason: str, records: list[bytes], detail: str) -> None:
+        self._pipeline.refuse(self, [Reject(reason, data, detail) for data in records])
+
+
+def now() -> str:
+    """The time of receipt: RFC 3339, UTC, microseconds, `Z`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
