@@ -1,0 +1,324 @@
+"""The supervisor: binds, forks, watches, drains. It handles no records and starts no thread.
+
+    before the fork   lock the data folder, bind every socket, load the certificate, map the shared memory
+    after it          one loop: wait for a signal or a tick; bury the dead, replace them, stop the hung
+
+Signal handlers only put a byte into a pipe. A worker that dies is replaced at once; one that keeps dying young
+(`SHORT_LIVES` in a row) cannot boot, and the daemon ends with an error that says so. A worker whose heartbeat is
+older than `server.heartbeat_timeout` gets SIGABRT, upon which faulthandler prints its stacks, and then SIGKILL.
+SIGTERM and SIGINT drain: the listening sockets close, each worker reads what its clients had sent and writes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NoReturn
+
+from ingestd import __version__, sidecar, worker
+from ingestd.config import Config
+from ingestd.net.balance import LoadTable
+from ingestd.net.sockets import Address, bind_http, bind_workers, shown
+from ingestd.net.tls import server_context
+from ingestd.notify import Notifier
+from ingestd.statedir import announce, greet, lock_data_dir, prepare_folders, withdraw
+from ingestd.stats import DRAINING, HEARTBEAT, READY, STATE, Board, index
+from ingestd.store.retention import Limits, sweep
+
+#: How often the supervisor looks around when no signal wakes it; while starting, more often.
+TICK_S: Final = 0.25
+START_TICK_S: Final = 0.01
+
+#: A worker that lived less than `YOUNG_S` died young; so many in a row and the daemon gives up.
+YOUNG_S: Final = 2.0
+SHORT_LIVES: Final = 5
+
+#: From SIGABRT (stacks are printed) to SIGKILL, and from the end of the drain time to SIGKILL.
+GRACE_S: Final = 2.0
+
+RETENTION_S: Final = 10.0
+
+_WORKER_RESTARTS: Final = index("ingestd_worker_restarts_total")
+_SIDECAR_RESTARTS: Final = index("ingestd_sidecar_restarts_total")
+_DELETED: Final = index("ingestd_segments_deleted_total")
+_WRITE_ERRORS: Final = index("ingestd_write_errors_total", "retention")
+
+log = logging.getLogger("ingestd")
+
+
+class Child:
+    """One forked process and what is known of its life."""
+
+    def __init__(self, name: str, main: Callable[[], int]) -> None:
+        self.name = name
+        self.main = main
+        self.pid = 0
+        self.started_s = 0.0
+        self.short_lives = 0
+        self.aborted_s: float | None = None
+
+    def fork(self) -> None:
+        """Start it. In the child this never returns."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.started_s, self.aborted_s = time.monotonic(), None
+        self.pid = os.fork()
+        if self.pid == 0:
+            _be(self.main)
+
+
+def _be(main: Callable[[], int]) -> NoReturn:
+    """Run a child's main and end the process with its code, past everything the parent had set up."""
+    code = os.EX_SOFTWARE
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        code = main()
+    except BaseException:
+        log.critical("pid %d failed", os.getpid(), exc_info=True)
+    finally:
+        logging.shutdown()
+        os._exit(code)
+
+
+def run(config: Config) -> int:
+    """Be the daemon until SIGTERM or SIGINT; returns the exit code. Raises `StartError`."""
+    tcp = config.listen.tcp
+    context = None
+    if not tcp.plaintext:
+        client_ca = Path(tcp.client_ca) if tcp.client_ca else None
+        context = server_context(Path(tcp.cert), Path(tcp.key), client_ca)
+    data_dir, state_dir = Path(config.server.data_dir), Path(config.server.state_dir)
+    prepare_folders(data_dir, state_dir)
+    lock = lock_data_dir(data_dir)
+    workers = config.server.workers or len(os.sched_getaffinity(0))
+    sockets = bind_workers(
+        workers,
+        Address(tcp.address, tcp.port),
+        Address(config.listen.udp.address, config.listen.udp.port),
+        tcp.backlog,
+        config.listen.udp.receive_buffer,
+    )
+    http = bind_http(Address(config.http.address, config.http.port))
+    board = Board(workers)
+    shared = worker.Shared(config, secrets.token_hex(8), board, LoadTable(workers), sockets, context)
+    try:
+        return Supervisor(shared, http).run()
+    finally:
+        withdraw(state_dir)
+        lock.close()
+
+
+class Supervisor:
+    """The loop and its children."""
+
+    def __init__(self, shared: worker.Shared, http: socket.socket) -> None:
+        config = shared.config
+        self._config = config
+        self._board = shared.board
+        self._slot = shared.board.supervisor
+        self._sockets = shared.sockets
+        self._http = http
+        self._notifier = Notifier()
+        self._stopping_s: float | None = None
+        self._exit_code = 0
+        self._announced = False
+        self._next_sweep_s = self._next_watchdog_s = 0.0
+        self._began_s = time.monotonic()
+        self._listen = {
+            "tcp": shown(shared.sockets[0].tcp),
+            "udp": shown(shared.sockets[0].udp),
+            "http": shown(http),
+        }
+        me = os.getpid()
+        self._workers = [
+            Child(f"worker {number}", lambda number=number: worker.run(number, shared, me))  # type: ignore[misc]
+            for number in range(len(shared.sockets))
+        ]
+        view = sidecar.View(
+            version=__version__,
+            started_ns=time.time_ns(),
+            hostname=socket.gethostname(),
+            listen=self._listen,
+            data_dir=config.server.data_dir,
+            heartbeat_timeout_s=config.server.heartbeat_timeout,
+        )
+        self._sidecar = Child("sidecar", lambda: self._be_sidecar(view, me))
+
+    def _be_sidecar(self, view: sidecar.View, supervisor_pid: int) -> int:
+        worker.die_with_parent(supervisor_pid)
+        for group in self._sockets:
+            for each in group:
+                each.close()
+        sidecar.run(self._board, self._http, view)
+        return 0
+
+    def run(self) -> int:
+        """Start everything, watch it until a signal ends it, and drain."""
+        wake, signals = self._listen_to_signals()
+        self._slot.adopt(os.getpid(), time.monotonic_ns(), time.time_ns())
+        try:
+            for child in (*self._workers, self._sidecar):
+                child.fork()
+            while self._alive():
+                ready, _, _ = select.select([wake], [], [], TICK_S if self._announced else START_TICK_S)
+                if ready:
+                    for number in wake.recv(4096):
+                        self._signalled(number)
+                self._tick()
+        finally:
+            signal.set_wakeup_fd(-1)
+            wake.close()
+            signals.close()
+        return self._exit_code
+
+    def _listen_to_signals(self) -> tuple[socket.socket, socket.socket]:
+        wake, signals = socket.socketpair()
+        wake.setblocking(False)
+        signals.setblocking(False)
+        signal.set_wakeup_fd(signals.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        return wake, signals
+
+    def _alive(self) -> bool:
+        return any(child.pid for child in (*self._workers, self._sidecar))
+
+    def _signalled(self, number: int) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            if self._stopping_s is None:
+                log.info("stopping on %s: reading what clients had sent", signal.Signals(number).name)
+            self._stop()
+        elif number == signal.SIGHUP:
+            log.warning("SIGHUP: reload is not supported yet; restart to apply a new configuration")
+
+    def _stop(self) -> None:
+        """Drain; asked a second time, hurry."""
+        if self._stopping_s is None:
+            self._stopping_s = time.monotonic()
+            self._slot[STATE] = DRAINING
+            self._notifier.send("STOPPING=1", "STATUS=Draining")
+            for group in self._sockets:
+                group.tcp.close()
+                group.udp.close()
+        for child in self._workers:
+            _kill(child, signal.SIGTERM)
+        if not any(child.pid for child in self._workers):
+            _kill(self._sidecar, signal.SIGTERM)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._slot[HEARTBEAT] = time.monotonic_ns()
+        self._bury()
+        if self._stopping_s is not None:
+            if now > self._stopping_s + self._config.server.drain_timeout + GRACE_S:
+                self._give_up()
+            return
+        self._watch(now)
+        if not self._announced:
+            self._announce_when_ready()
+        if now >= self._next_sweep_s:
+            self._next_sweep_s = now + RETENTION_S
+            self._sweep()
+        if self._notifier.watchdog_s and now >= self._next_watchdog_s:
+            self._next_watchdog_s = now + self._notifier.watchdog_s / 2
+            self._notifier.send("WATCHDOG=1")
+
+    def _bury(self) -> None:
+        """Take leave of dead children; replace them unless the daemon is stopping."""
+        for child in (*self._workers, self._sidecar):
+            if not child.pid:
+                continue
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if not pid:
+                continue
+            child.pid = 0
+            code = os.waitstatus_to_exitcode(status)
+            if self._stopping_s is not None:
+                self._buried_while_stopping(child, code)
+            else:
+                self._replace(child, code)
+
+    def _buried_while_stopping(self, child: Child, code: int) -> None:
+        if code and child is not self._sidecar:
+            log.error("%s %s while draining; its records in flight are lost", child.name, _ending(code))
+            self._exit_code = 1
+        if not any(worker.pid for worker in self._workers):
+            _kill(self._sidecar, signal.SIGTERM)
+
+    def _replace(self, child: Child, code: int) -> None:
+        young = time.monotonic() - child.started_s < YOUNG_S
+        child.short_lives = child.short_lives + 1 if young else 0
+        if child.short_lives >= SHORT_LIVES:
+            log.critical(
+                "%s %s %d times within %g s of its start; giving up: see the messages above for the cause",
+                child.name,
+                _ending(code),
+                child.short_lives,
+                YOUNG_S,
+            )
+            self._exit_code = 1
+            self._stop()
+            return
+        log.error("%s (pid gone) %s; replacing it", child.name, _ending(code))
+        self._slot.add(_SIDECAR_RESTARTS if child is self._sidecar else _WORKER_RESTARTS)
+        child.fork()
+
+    def _watch(self, now: float) -> None:
+        """Stop workers that are alive but stuck."""
+        timeout_s = self._config.server.heartbeat_timeout
+        for number, child in enumerate(self._workers):
+            beat_s = self._board.slot(number)[HEARTBEAT] / 1e9
+            silent_s = now - max(beat_s, child.started_s)
+            if not child.pid or silent_s <= timeout_s:
+                continue
+            if child.aborted_s is None:
+                log.error("%s has not moved for %.1f s; its stacks follow", child.name, silent_s)
+                child.aborted_s = now
+                _kill(child, signal.SIGABRT)
+            elif now > child.aborted_s + GRACE_S:
+                _kill(child, signal.SIGKILL)
+
+    def _announce_when_ready(self) -> None:
+        if all(self._board.slot(number)[STATE] == READY for number in range(len(self._workers))):
+            self._announced = True
+            self._slot[STATE] = READY
+            announce(Path(self._config.server.state_dir), self._listen)
+            greet(self._config, self._listen, len(self._workers), time.monotonic() - self._began_s)
+            status = f"STATUS=Listening on {self._listen['tcp']} (TCP), {self._listen['udp']} (UDP)"
+            self._notifier.send("READY=1", status)
+
+    def _sweep(self) -> None:
+        retention = self._config.retention
+        limits = Limits(retention.max_total_bytes, retention.max_age, retention.min_free_bytes)
+        try:
+            self._slot.add(_DELETED, sweep(Path(self._config.server.data_dir), limits))
+        except OSError as error:
+            self._slot.add(_WRITE_ERRORS)
+            log.error("retention cannot clean %s: %s", self._config.server.data_dir, error)
+
+    def _give_up(self) -> None:
+        for child in (*self._workers, self._sidecar):
+            if child.pid:
+                log.error("%s did not end within the drain time; killing it", child.name)
+                _kill(child, signal.SIGKILL)
+                self._exit_code = 1
+
+
+def _kill(child: Child, number: signal.Signals) -> None:
+    """Signal a child that was not buried yet: its pid is still its own."""
+    if child.pid:
+        os.kill(child.pid, number)
+
+
+def _ending(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
