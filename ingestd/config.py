@@ -1,0 +1,226 @@
+"""The configuration: what may be set, in which unit, within which bounds, with which default.
+
+One frozen Struct per section of the TOML file, the attribute named as the key: after `load`, sizes are
+bytes (int) and durations seconds (float), so `config.segment.max_bytes == 50_000_000`. Every string value may
+hold `${ENV}` or `${ENV:-default}`. Relative paths are taken from the working directory of the process.
+Mistakes are collected, not met one by one: `ConfigError.problems` has all of them. Whether the files that are
+named exist and fit each other is asked separately (`config_files`), since decoding touches nothing.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct
+
+from ingestd.config_decode import Key, Schema, toml_text
+from ingestd.errors import ConfigError, Problem
+from ingestd.units import GB, KB, MB
+
+DEFAULT_PATHS: Final = (Path("conf/ingestd.toml"), Path("/etc/ingestd/ingestd.toml"))
+
+CORE_FIELDS: Final = frozenset({"timestamp", "level", "service", "message"})
+"""What every record has from its sender; an enrichment field may not be named so."""
+
+_INT_MAX: Final = 2**31 - 1  # the kernel takes socket buffer sizes and backlogs as a C int
+
+
+def _size(description: str, least: int, most: int | None = None) -> Meta:
+    return Meta(description=description, ge=least, le=most, extra={"unit": "bytes"})
+
+
+def _duration(description: str, least: float = 0.0) -> Meta:
+    return Meta(description=description, ge=least, extra={"unit": "seconds"})
+
+
+def _count(description: str, unit: str, least: int, most: int) -> Meta:
+    return Meta(description=description, ge=least, le=most, extra={"unit": unit})
+
+
+def _text(description: str) -> Meta:
+    return Meta(description=description)
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What all sections share: frozen, keyword-only, no key that is not declared."""
+
+
+class Server(Section, frozen=True):
+    workers: Annotated[int, _count("worker processes; 0 is one per core", "processes", 0, 1024)] = 0
+    data_dir: Annotated[str, Meta(description="folder of the segments", min_length=1)] = "data"
+    state_dir: Annotated[str, Meta(description="folder of ingestd.json", min_length=1)] = "state"
+    drain_timeout: Annotated[float, _duration("longest time a stop spends on what clients had sent")] = 10.0
+    heartbeat_timeout: Annotated[float, _duration("a worker silent for so long is replaced", 0.1)] = 10.0
+
+
+class Tcp(Section, frozen=True):
+    address: Annotated[str, _text("IP address to listen on; 0.0.0.0 or :: is every one")] = "127.0.0.1"
+    port: Annotated[int, _count("TCP port; 0 takes a free one", "", 0, 65535)] = 3001
+    cert: Annotated[str, _text("PEM file of the server certificate and its chain")] = "certs/server.crt"
+    key: Annotated[str, _text("PEM file of the server's private key, without a passphrase")] = (
+        "certs/server.key"
+    )
+    client_ca: Annotated[str, _text("PEM file of CAs; clients must then show a certificate of theirs")] = ""
+    plaintext: Annotated[bool, _text("listen without TLS")] = False
+    backlog: Annotated[
+        int, _count("connections the kernel queues per worker", "connections", 1, _INT_MAX)
+    ] = 4096
+
+
+class Udp(Section, frozen=True):
+    address: Annotated[str, _text("IP address to listen on; 0.0.0.0 or :: is every one")] = "127.0.0.1"
+    port: Annotated[int, _count("UDP port; 0 takes a free one", "", 0, 65535)] = 3002
+    receive_buffer: Annotated[int, _size("kernel buffer (SO_RCVBUF) per worker", 4 * KB, _INT_MAX)] = 32 * MB
+
+
+class Listen(Section, frozen=True):
+    tcp: Tcp = Tcp()
+    udp: Udp = Udp()
+
+
+class Http(Section, frozen=True):
+    address: Annotated[str, _text("IP address of metrics, health and the live page")] = "127.0.0.1"
+    port: Annotated[int, _count("TCP port; 0 takes a free one", "", 0, 65535)] = 8080
+
+
+class Segment(Section, frozen=True):
+    max_bytes: Annotated[int, _size("a segment is closed at this size on disk", KB)] = 50 * MB
+    max_age: Annotated[float, _duration("a segment is closed at this age", 0.01)] = 3600.0
+    # zstd's own range is wider; above 19 a worker's memory would grow by hundreds of megabytes.
+    level: Annotated[int, _count("zstd level", "zstd level", -7, 19)] = 1
+    flush_interval: Annotated[float, _duration("records reach the disk at least so often", 0.001)] = 1.0
+
+
+class Buffer(Section, frozen=True):
+    high_water: Annotated[int, _size("queued for the writer: TCP reading pauses above it", KB)] = 32 * MB
+    low_water: Annotated[int, _size("queued for the writer: TCP reading resumes below it", 0)] = 16 * MB
+
+
+class Retention(Section, frozen=True):
+    max_total_bytes: Annotated[int, _size("oldest closed segments go above this; 0 is off", 0)] = 0
+    max_age: Annotated[float, _duration("closed segments go at this age; 0 is off")] = 0.0
+    min_free_bytes: Annotated[int, _size("oldest go while the disk has less free; 0 is off", 0)] = 0
+
+
+class Limits(Section, frozen=True):
+    max_record_bytes: Annotated[int, _size("a longer record is rejected, the stream goes on", 64, GB)] = MB
+    max_connections: Annotated[int, _count("open TCP connections over all", "connections", 1, _INT_MAX)] = (
+        10_000
+    )
+    header_timeout: Annotated[float, _duration("for the TLS handshake and the first bytes", 0.01)] = 10.0
+    idle_timeout: Annotated[float, _duration("a connection silent for so long is closed", 0.01)] = 3600.0
+    rejects_max_bytes: Annotated[int, _size("size of a rejects file; one older is kept", KB)] = 10 * MB
+
+
+class Enrich(Section, frozen=True):
+    environment: Annotated[str, _text("field `environment` of every record; empty adds none")] = ""
+    app_version: Annotated[str, _text("field `app_version` of every record; empty adds none")] = ""
+    default_service: Annotated[str, Meta(description="service of a record with none", min_length=1)] = (
+        "unknown"
+    )
+    fields: Annotated[dict[str, str], _text("further fields of every record, by name")] = {}
+
+
+class Config(Section, frozen=True):
+    """The whole configuration; `Config()` is the defaults."""
+
+    server: Server = Server()
+    listen: Listen = Listen()
+    http: Http = Http()
+    segment: Segment = Segment()
+    buffer: Buffer = Buffer()
+    retention: Retention = Retention()
+    limits: Limits = Limits()
+    enrich: Enrich = Enrich()
+
+
+_SCHEMA: Final = Schema.of(Config)
+
+
+def describe() -> tuple[Key, ...]:
+    """Every key in the order of the file, for documentation and its tests."""
+    return tuple(_SCHEMA.keys.values())
+
+
+def default_path() -> Path | None:
+    """The file taken when none is named: the first of `DEFAULT_PATHS` that is there, else none."""
+    return next((path for path in DEFAULT_PATHS if path.is_file()), None)
+
+
+def load(
+    path: Path | None = None, overrides: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> Config:
+    """The configuration of `path` (without one, the defaults) with `section.key=value` overrides applied.
+
+    Raises ConfigError with every problem found, in the order of the file.
+    """
+    source = "built-in defaults" if path is None else str(path)
+    if overrides:
+        source += " with --set"
+    document = {} if path is None else _read(path)
+    problems = [wrong for text in overrides if (wrong := _SCHEMA.override(document, text)) is not None]
+    config, wrong_values = _SCHEMA.decode(document, environ)
+    problems += wrong_values
+    # A key that could not be read holds its default now; a rule about it would accuse the wrong one.
+    unread = {problem.key for problem in problems}
+    problems += [p for p in _broken_rules(config) if unread.isdisjoint((p.key, *p.others))]
+    if problems:
+        raise ConfigError(source, problems)
+    assert isinstance(config, Config)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        reason = "no such file; name another with -c, or leave -c out for the defaults"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8 at byte {error.start}; TOML files are UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        reason = f"not TOML: {error}"
+    raise ConfigError(str(path), [Problem("", "", reason)])
+
+
+def _broken_rules(config: Config) -> Iterator[Problem]:
+    """What no single key can tell: addresses, and keys that must agree with each other."""
+    tcp, udp, http = config.listen.tcp, config.listen.udp, config.http
+    for key, address in (
+        ("listen.tcp.address", tcp.address),
+        ("listen.udp.address", udp.address),
+        ("http.address", http.address),
+    ):
+        if not _is_ip_address(address):
+            yield Problem(key, toml_text(address), "must be an IP address such as 127.0.0.1, 0.0.0.0 or ::")
+    if tcp.port == http.port != 0 and tcp.address == http.address:
+        reason = "is the address and port of listen.tcp too; give one of them another port"
+        yield Problem(
+            "http.port", str(http.port), reason, ("listen.tcp.port", "listen.tcp.address", "http.address")
+        )
+    for key, file in (("listen.tcp.cert", tcp.cert), ("listen.tcp.key", tcp.key)):
+        if not file and not tcp.plaintext:
+            yield Problem(key, '""', "must name a PEM file, unless listen.tcp.plaintext = true")
+    if tcp.client_ca and tcp.plaintext:
+        reason = "has no effect without TLS; remove it, or set listen.tcp.plaintext = false"
+        yield Problem("listen.tcp.client_ca", toml_text(tcp.client_ca), reason, ("listen.tcp.plaintext",))
+    low, high = config.buffer.low_water, config.buffer.high_water
+    if low >= high:
+        reason = f"must be below buffer.high_water, which is {toml_text(high, 'bytes')}"
+        yield Problem("buffer.low_water", toml_text(low, "bytes"), reason, ("buffer.high_water",))
+    for name, value in config.enrich.fields.items():
+        if not name or name in CORE_FIELDS:
+            reason = f"must have another name than {', '.join(sorted(CORE_FIELDS))}, which senders set"
+            yield Problem(f"enrich.fields.{name}", toml_text(value), reason)
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
