@@ -98,14 +98,10 @@ class Door:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the stream."""
-        framer = self._framer
-        if block := framer.feed(data):
+        if block := self._framer.feed(data):
             self._pipeline.take(self, block)
-        if framer.oversize:
-            self._refuse(
-                "oversize", framer.oversize, f"longer than limits.max_record_bytes = {self._limit_bytes}"
-            )
-            framer.oversize.clear()
+        if self._framer.oversize:
+            self._refuse_oversize()
 
     def finish(self, clean: bool) -> None:
         """The stream has ended. What stands behind the last delimiter is stored if it decodes, else refused.
@@ -113,6 +109,7 @@ class Door:
         After a reset (`clean` is False) it is refused as truncated without a look: nobody knows what is missing.
         """
         rest = self._framer.finish()
+        self._refuse_oversize()
         if not rest.strip():
             return
         if clean and self._whole(rest):
@@ -127,8 +124,14 @@ class Door:
         named_raw = self.format == "raw"
         return not any(block.rejects for block in encoded) and (named_raw or not cut_object)
 
+    def _refuse_oversize(self) -> None:
+        oversize = self._framer.oversize
+        self._refuse("oversize", oversize, f"longer than limits.max_record_bytes = {self._limit_bytes}")
+        oversize.clear()
+
     def _refuse(self, reason: str, records: list[bytes], detail: str) -> None:
-        self._pipeline.refuse(self, [Reject(reason, data, detail) for data in records])
+        if records:
+            self._pipeline.refuse(self, [Reject(reason, data, detail) for data in records])
 
 
 def now() -> str:

@@ -150,12 +150,12 @@ class Supervisor:
             hostname=socket.gethostname(),
             listen=self._listen,
             data_dir=config.server.data_dir,
+            supervisor_pid=me,
             heartbeat_timeout_s=config.server.heartbeat_timeout,
         )
-        self._sidecar = Child("sidecar", lambda: self._be_sidecar(view, me))
+        self._sidecar = Child("sidecar", lambda: self._be_sidecar(view))
 
-    def _be_sidecar(self, view: sidecar.View, supervisor_pid: int) -> int:
-        worker.die_with_parent(supervisor_pid)
+    def _be_sidecar(self, view: sidecar.View) -> int:
         for group in self._sockets:
             for each in group:
                 each.close()
