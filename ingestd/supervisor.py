@@ -41,6 +41,9 @@ START_TICK_S: Final = 0.01
 YOUNG_S: Final = 2.0
 SHORT_LIVES: Final = 5
 
+#: The longest pause before a sidecar that keeps dying is started again.
+SIDECAR_PAUSE_S: Final = 5.0
+
 #: From SIGABRT (stacks are printed) to SIGKILL, and from the end of the drain time to SIGKILL.
 GRACE_S: Final = 2.0
 
@@ -64,6 +67,7 @@ class Child:
         self.started_s = 0.0
         self.short_lives = 0
         self.aborted_s: float | None = None
+        self.due_s = 0.0  # not to be started before
 
     def fork(self) -> None:
         """Start it. In the child this never returns."""
@@ -224,6 +228,9 @@ class Supervisor:
                 self._give_up()
             return
         self._watch(now)
+        if not self._sidecar.pid and now >= self._sidecar.due_s:
+            self._slot.add(_SIDECAR_RESTARTS)
+            self._sidecar.fork()
         if not self._announced:
             self._announce_when_ready()
         if now >= self._next_sweep_s:
@@ -258,6 +265,11 @@ class Supervisor:
     def _replace(self, child: Child, code: int) -> None:
         young = time.monotonic() - child.started_s < YOUNG_S
         child.short_lives = child.short_lives + 1 if young else 0
+        if child is self._sidecar:
+            # Without it nobody sees the counters, but records go on: it is tried for ever, less and less often.
+            child.due_s = time.monotonic() + min(0.1 * 2**child.short_lives, SIDECAR_PAUSE_S)
+            log.error("%s %s; replacing it", child.name, _ending(code))
+            return
         if child.short_lives >= SHORT_LIVES:
             log.critical(
                 "%s %s %d times within %g s of its start; giving up: see the messages above for the cause",
@@ -269,8 +281,8 @@ class Supervisor:
             self._exit_code = 1
             self._stop()
             return
-        log.error("%s (pid gone) %s; replacing it", child.name, _ending(code))
-        self._slot.add(_SIDECAR_RESTARTS if child is self._sidecar else _WORKER_RESTARTS)
+        log.error("%s %s; replacing it", child.name, _ending(code))
+        self._slot.add(_WORKER_RESTARTS)
         child.fork()
 
     def _watch(self, now: float) -> None:

@@ -138,7 +138,7 @@ class SegmentWriter:
         self._building.add(batch)
         if self._building.full:
             self._write_frame()
-        if batch.received_ns - self._oldest_ns >= self._due_s * 1e9:
+        if self._oldest_ns is not None and batch.received_ns - self._oldest_ns >= self._due_s * 1e9:
             self._commit()
 
     def _write_frame(self) -> None:
