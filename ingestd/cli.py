@@ -1,0 +1,105 @@
+"""The `ingestd` command: run the daemon, check a configuration, make certificates.
+
+Each command reads its arguments, calls one function, and says what came of it. A mistake of the user
+(`IngestdError`) is one message on stderr and the exit code the error carries: 78 for the configuration, 2 for
+the command line itself (click's), 1 for the rest. Modules that only `run` needs are imported by `run`, so that
+the other commands answer at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ingestd import __version__
+from ingestd.config import Config, default_path, load
+from ingestd.config_files import check_files
+from ingestd.errors import IngestdError
+
+_config_option = click.option(
+    "-c",
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    help="TOML file. Without it: conf/ingestd.toml, else /etc/ingestd/ingestd.toml, else the defaults.",
+)
+_set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Set one key over the file. May be given again.",
+)
+
+
+class _Group(click.Group):
+    """A group that turns an IngestdError into its message and exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except IngestdError as error:
+            click.echo(f"ingestd: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ingestd")
+def main() -> None:
+    """Take logs in over TLS TCP and UDP and keep them in rotating .jsonl.zst files."""
+
+
+@main.command()
+@_config_option
+@_set_option
+def run(path: Path | None, overrides: tuple[str, ...]) -> None:
+    """Run the daemon in the foreground until SIGTERM or SIGINT."""
+    config, _ = _load(path, overrides)
+    from ingestd import supervisor
+
+    sys.exit(supervisor.run(config))
+
+
+@main.command()
+@_config_option
+@_set_option
+def check(path: Path | None, overrides: tuple[str, ...]) -> None:
+    """Check the configuration and the files it names; exit 78 and say everything that is wrong."""
+    _, source = _load(path, overrides)
+    click.echo(f"ingestd: {source}: ok")
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A further host name or IP address of the server. May be given again.",
+)
+@click.option("--force", is_flag=True, help="Replace what is there: all of it, the CA too.")
+def certs(folder: Path, hosts: tuple[str, ...], force: bool) -> None:
+    """Make a CA, a server and a client certificate in DIR.
+
+    The server certificate is for localhost, this machine's name and each --host. Files that are there are
+    kept. To renew one certificate, remove its .crt and .key and run this again: the CA signs a new one.
+    """
+    from ingestd.certs import make
+
+    pairs = make(folder, hosts, force=force)
+    for pair in pairs:
+        did = "made" if pair.made else "kept (there already)"
+        click.echo(f"{pair.cert}, {pair.key.name}: {did}, valid until {pair.expires:%Y-%m-%d}")
+    if hosts and not next(pair for pair in pairs if pair.name == "server").made:
+        click.echo("ingestd: --host had no effect on the certificate that is there; use --force", err=True)
+
+
+def _load(path: Path | None, overrides: tuple[str, ...]) -> tuple[Config, str]:
+    """The configuration, its files checked, and the name of where it came from."""
+    chosen = path or default_path()
+    source = str(chosen or "built-in defaults")
+    config = load(chosen, overrides)
+    check_files(config, source)
+    return config, source
