@@ -1,0 +1,85 @@
+# ingestd: what a developer does, each in one word. `make` alone says what there is.
+#
+# Everything lives in .venv, made on first use and brought up to date when setup.cfg changes. Debian packages
+# that are missing are installed when run as root; otherwise the line to run is printed. Nothing asks questions.
+
+PYTHON ?= python3
+CONFIG ?= conf/ingestd.toml
+ARGS ?=
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test lint bench demo clean test-commands
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo 'PYTHON=python3.12 names the interpreter of a new .venv; ARGS="…" is added to the command that is run.'
+
+run: .venv/.installed certs/server.crt ## start the daemon on conf/ingestd.toml (CONFIG=…), with certificates if none are there
+	@exec .venv/bin/ingestd run -c $(CONFIG) $(ARGS)
+
+test: .venv/.installed-test test-commands ## run the tests
+	.venv/bin/pytest $(ARGS)
+
+lint: .venv/.installed-lint ## check style, types and layering
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: .venv/.installed-bench ## measure speed and memory
+	.venv/bin/python -m benchmarks $(ARGS)
+
+demo: .venv/.installed ## run daemon and loadgen together for ten seconds and verify what was stored
+	@tools/demo.sh $(ARGS)
+
+clean: ## remove .venv and caches; keep data, state and certs
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+certs/server.crt: | .venv/.installed
+	.venv/bin/ingestd certs certs
+
+# One stamp per extra of setup.cfg, inside .venv so that they go with it.
+.venv/.installed: setup.cfg pyproject.toml | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/.installed-%: setup.cfg pyproject.toml | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --editable '.[$*]'
+	@touch $@ .venv/.installed
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'make: $(PYTHON) is not a Python 3.11 or later; name one with PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		package=$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+		$(call apt_install,$$package); }
+	$(PYTHON) -m venv --clear .venv
+
+# Commands that tests call, with their Debian packages. A test that misses one skips and says so.
+test-commands:
+	@missing=; \
+	for pair in zstd:zstd openssl:openssl logger:bsdutils; do \
+		command -v $${pair%:*} >/dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	if [ -n "$$missing" ]; then ($(call apt_install,$$missing)) || echo 'make: some tests will be skipped' >&2; fi
+	@command -v promtool >/dev/null || ($(extract_promtool)) \
+		|| echo 'make: no promtool (Debian package prometheus); its test will be skipped' >&2
+
+# $(call apt_install,PACKAGES), in a shell
+apt_install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		{ apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1); } </dev/null; \
+	else \
+		echo "make: missing Debian packages; run: sudo apt-get install" $(1) >&2; exit 1; \
+	fi
+
+# Only the one program out of the package: installing that would leave a Prometheus server running here.
+apt_download = apt-get -qq -o APT::Sandbox::User=root download prometheus 2>/dev/null
+extract_promtool = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && bin=$$PWD/.venv/bin && cd "$$folder" && \
+	{ $(apt_download) || { [ "$$(id -u)" = 0 ] && apt-get update -qq && $(apt_download); }; } && \
+	dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x -C "$$bin" --strip-components=3 ./usr/bin/promtool
