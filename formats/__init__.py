@@ -1,0 +1,30 @@
+"""Bytes to records: one module per format, each beside the framing it goes with.
+
+No I/O, no clock, no configuration. `FORMATS` joins the parts: a connection takes a framer and an encoder by the
+format's name, feeds the one what it reads and the other what comes out.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from formats import auto, json, raw
+from formats.framing import Framer, Lines
+from formats.record import Context, Encoded
+
+
+class Format(NamedTuple):
+    """How a stream is cut (`framer` takes the limit of a record in bytes), and how a block becomes records."""
+
+    name: str
+    framer: Callable[[int], Framer]
+    encode: Callable[[bytes, Context], list[Encoded]]
+
+
+FORMATS = {
+    format.name: format
+    for format in (
+        Format("json", Lines, json.encode),
+        Format("raw", Lines, raw.encode),
+        Format("auto", Lines, auto.encode),
+    )
+}
