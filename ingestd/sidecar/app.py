@@ -1,0 +1,151 @@
+"""The HTTP surface: what is asked where, and what every answer carries.
+
+    /              the live page            /healthz   does the daemon live?
+    /metrics       Prometheus, or JSON      /readyz    does it take logs in?
+    /api/stats     JSON
+
+Every answer is made from one fresh reading of the board. There is no state but the history, no writing request, no
+cookie; answers are never cached. The page's three files are read once, at start.
+"""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from ingestd.sidecar import exposition
+from ingestd.sidecar.health import faults, judge_workers, supervisor_fault
+from ingestd.sidecar.hosts import Hosts
+from ingestd.sidecar.moment import History, read
+from ingestd.sidecar.report import make_report
+from ingestd.sidecar.view import View
+from ingestd.stats import Board
+
+_HERE: Final = Path(__file__).parent
+
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+
+
+def prefers_json(accept: str) -> bool:
+    """Whether an Accept header (RFC 9110 section 12.5.1) asks for JSON at least as much as for plain text.
+
+    JSON must be named: `*/*`, as curl and Prometheus send it, is answered in text.
+    """
+    quality = {"application/json": 0.0, "text/plain": 0.0}
+    for entry in accept.lower().split(","):
+        media, *parameters = (part.strip() for part in entry.split(";"))
+        if media in quality:
+            q = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
+            try:
+                quality[media] = float(q)
+            except ValueError:
+                quality[media] = 0.0
+    return 0 < quality["application/json"] >= quality["text/plain"]
+
+
+class Answers:
+    """One method per path, over one board."""
+
+    def __init__(self, board: Board, view: View, history: History) -> None:
+        self._board = board
+        self._view = view
+        self._history = history
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """The Prometheus text, or the report for who asks for JSON."""
+        if prefers_json(",".join(request.headers.getall("Accept", []))):
+            answer = await self.stats(request)
+        else:
+            moment = read(self._board)
+            text = exposition.render(moment, judge_workers(moment, self._view), self._view)
+            answer = web.Response(body=text.encode(), headers={"Content-Type": exposition.CONTENT_TYPE})
+        answer.headers["Vary"] = "Accept"
+        return answer
+
+    async def stats(self, _: web.Request) -> web.Response:
+        """The report."""
+        moment = read(self._board)
+        return _json(make_report(moment, judge_workers(moment, self._view), self._history, self._view))
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """200 while the supervisor turns, else 503: restart the daemon."""
+        fault = supervisor_fault(read(self._board), self._view)
+        if fault:
+            return _json({"status": "failing", "reason": fault}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return _json({"status": "ok"})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """200 while every worker takes logs in, else 503: send them elsewhere."""
+        moment = read(self._board)
+        found = faults(moment, judge_workers(moment, self._view), self._view)
+        if found:
+            return _json({"status": "not ready", "reasons": found}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return _json({"status": "ready"})
+
+
+def _file(name: str, content_type: str) -> Handler:
+    body = (_HERE / name).read_bytes()
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type=content_type, charset="utf-8")
+
+    return answer
+
+
+async def _dress(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+
+
+def _refusal(refused: web.HTTPException) -> web.Response:
+    """A status in one short line of text, with the header that belongs to it (Allow)."""
+    text = f"{refused.status} {refused.reason}; GET /, /metrics, /api/stats, /healthz or /readyz\n"
+    response = web.Response(text=text, status=refused.status)
+    if allow := refused.headers.get("Allow"):
+        response.headers["Allow"] = allow
+    return response
+
+
+def make_app(board: Board, view: View, history: History) -> web.Application:
+    """The application; `history` is somebody else's to fill, once a second."""
+    hosts = Hosts((view.hostname, *view.hosts))
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = request.headers.get("Host")
+        if host is not None and host not in hosts:
+            text = "421 Misdirected Request: unknown host name; ask by IP address, or as localhost\n"
+            return web.Response(text=text, status=HTTPStatus.MISDIRECTED_REQUEST)
+        try:
+            return await handler(request)
+        except web.HTTPException as refused:
+            return _refusal(refused)
+
+    answers = Answers(board, view, history)
+    app = web.Application(middlewares=[guard])
+    app.router.add_get("/", _file("page.html", "text/html"))
+    app.router.add_get("/page.css", _file("page.css", "text/css"))
+    app.router.add_get("/page.js", _file("page.js", "text/javascript"))
+    app.router.add_get("/metrics", answers.metrics)
+    app.router.add_get("/api/stats", answers.stats)
+    app.router.add_get("/healthz", answers.healthz)
+    app.router.add_get("/readyz", answers.readyz)
+    app.on_response_prepare.append(_dress)
+    return app

@@ -1,0 +1,89 @@
+"""Whether the daemon lives and whether it takes logs in: one verdict per process, one for all.
+
+A worker's own word (its STATE) counts only while its process runs and its heartbeat is fresh. The heartbeat
+comes from the event loop, so one that is stuck cannot pass for alive. The sidecar judges; only the supervisor acts.
+"""
+
+from typing import Final, Literal, NamedTuple
+
+from ingestd.sidecar.moment import Moment
+from ingestd.sidecar.procfs import Usage, usage
+from ingestd.sidecar.view import View
+from ingestd.stats import DRAINING, HEARTBEAT, PID, READY, STARTING, STATE
+
+State = Literal["starting", "ready", "draining", "hung", "dead"]
+DaemonState = Literal["starting", "ready", "draining", "degraded"]
+
+_SAID: Final[dict[int, State]] = {STARTING: "starting", READY: "ready", DRAINING: "draining"}
+
+
+class Verdict(NamedTuple):
+    """How one process stands. `why` is a sentence when it is not ready, else empty."""
+
+    state: State
+    why: str
+    pid: int
+    heartbeat_age_s: float | None
+    """`None` before the first heartbeat."""
+    usage: Usage | None
+    """`None` when the process does not run."""
+
+
+def _judge(slot: list[int], at_ns: int, timeout_s: float, used: Usage | None) -> Verdict:
+    state: State
+    pid = slot[PID]
+    age_s = max(0, at_ns - slot[HEARTBEAT]) / 1e9 if slot[HEARTBEAT] else None
+    if not pid:
+        state, why = "starting", "not started yet"
+    elif used is None:
+        state, why = "dead", f"process {pid} is gone"
+    elif age_s is not None and age_s > timeout_s:
+        state, why = "hung", f"no heartbeat for {age_s:.1f} s"
+    else:
+        state = _SAID[slot[STATE]]
+        why = "" if state == "ready" else state
+    return Verdict(state, why, pid, age_s, used)
+
+
+def judge_workers(moment: Moment, view: View) -> list[Verdict]:
+    """One verdict per worker, in their order."""
+    return [
+        _judge(slot, moment.at_ns, view.heartbeat_timeout_s, usage(slot[PID], view.supervisor_pid))
+        for slot in moment.workers
+    ]
+
+
+def supervisor_fault(moment: Moment, view: View) -> str | None:
+    """Why the supervisor cannot be trusted to act, or `None`: its heartbeat is fresh."""
+    heartbeat_ns = moment.supervisor[HEARTBEAT]
+    if not heartbeat_ns:
+        return "the supervisor has given no heartbeat yet"
+    age_s = (moment.at_ns - heartbeat_ns) / 1e9
+    if age_s > view.heartbeat_timeout_s:
+        return f"the supervisor has given no heartbeat for {age_s:.1f} s"
+    return None
+
+
+def faults(moment: Moment, workers: list[Verdict], view: View) -> dict[str, str]:
+    """Who is not ready and why, by name (`supervisor`, `worker 0`, …); empty when the daemon is ready."""
+    found = {}
+    if why := supervisor_fault(moment, view):
+        found["supervisor"] = why
+    elif moment.supervisor[STATE] == DRAINING:
+        found["supervisor"] = "draining"
+    for number, verdict in enumerate(workers):
+        if verdict.why:
+            found[f"worker {number}"] = verdict.why
+    return found
+
+
+def daemon_state(moment: Moment, workers: list[Verdict], found: dict[str, str]) -> DaemonState:
+    """All of it in one word; `found` is what `faults` said. Something broken outweighs what starts or ends."""
+    if not found:
+        return "ready"
+    states = {verdict.state for verdict in workers}
+    if states & {"hung", "dead"} or found.get("supervisor", "draining") != "draining":
+        return "degraded"
+    if "draining" in states or moment.supervisor[STATE] == DRAINING:
+        return "draining"
+    return "starting"

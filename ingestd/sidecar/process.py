@@ -1,0 +1,91 @@
+"""The life of the sidecar process: signals, the loop, the second hand, the end.
+
+It ends on SIGTERM, within half a second whatever clients do, and when its parent is no longer the supervisor. An
+error in it ends it too, with a traceback, and the supervisor starts another on the same socket: it holds
+nothing that would be lost.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from types import FrameType
+from typing import Final
+
+import uvloop
+from aiohttp import web, web_response
+from aiohttp.http_exceptions import HttpProcessingError
+
+from ingestd.sidecar.app import make_app
+from ingestd.sidecar.moment import History, read
+from ingestd.sidecar.view import View
+from ingestd.stats import Board
+
+HISTORY_S: Final = 60.0
+_TICK_S: Final = 1.0
+#: What a request in progress gets at the end; each is answered in about a millisecond.
+_SHUTDOWN_S: Final = 0.5
+#: Longer than the scrape interval of any Prometheus, so that it keeps its connection.
+_KEEPALIVE_S: Final = 75.0
+
+_log = logging.getLogger("ingestd.sidecar")
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    os._exit(0)
+
+
+def settle_signals() -> None:
+    """Put away what the supervisor had set up for itself, which a fork inherits."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """A request that is not HTTP is its sender's mistake and no line in our log, let alone a traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+async def _tick(board: Board, history: History, view: View) -> None:
+    """Once a second: remember how the counters stand. Returns when the supervisor is gone."""
+    while os.getppid() == view.supervisor_pid:
+        history.add(read(board).sums)
+        await asyncio.sleep(_TICK_S)
+
+
+async def _serve(board: Board, sock: socket.socket, view: View) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    history = History(HISTORY_S)
+    runner = web.AppRunner(
+        make_app(board, view, history),
+        access_log=None,
+        logger=_log,
+        keepalive_timeout=_KEEPALIVE_S,
+        shutdown_timeout=_SHUTDOWN_S,
+    )
+    await runner.setup()
+    await web.SockSite(runner, sock).start()
+    ends = [asyncio.create_task(stop.wait()), asyncio.create_task(_tick(board, history, view))]
+    try:
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in ends:
+            task.cancel()
+        await runner.cleanup()
+
+
+def serve(board: Board, sock: socket.socket, view: View) -> None:
+    """Serve until told to stop; what `run` does once the signals are settled."""
+    _log.addFilter(_is_ours)
+    # The answer to what is not HTTP passes no hook, and aiohttp has no setting for the name and version it gives.
+    vars(web_response)["SERVER_SOFTWARE"] = "ingestd"
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(board, sock, view))

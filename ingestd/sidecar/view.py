@@ -1,0 +1,22 @@
+"""What the sidecar is told at its birth and cannot read from the board."""
+
+import msgspec
+
+
+class View(msgspec.Struct, frozen=True):
+    """The supervisor fills it in before the fork; nothing in it changes while the daemon runs."""
+
+    version: str
+    hostname: str
+    """The name senders know this machine by; also accepted in the Host header."""
+    listen: dict[str, str]
+    """Where the daemon listens, by door: `{"tcp": "127.0.0.1:3001", "udp": …, "http": …}`."""
+    data_dir: str
+    supervisor_pid: int
+    """The parent of the sidecar and of every worker: when it is gone, the sidecar leaves."""
+    started_ns: int
+    """When the daemon started, UNIX ns."""
+    heartbeat_timeout_s: float
+    """A process silent for longer counts as hung."""
+    hosts: tuple[str, ...] = ()
+    """Further names to accept in the Host header, such as the one a reverse proxy passes on."""
