@@ -1,0 +1,1 @@
+"""Tools that accompany the daemon and share no code with it."""

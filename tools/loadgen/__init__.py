@@ -1,0 +1,11 @@
+"""loadgen: a load generator for ingestd, and an honest witness of what the daemon stored.
+
+It sends realistic records, each with a run id and a sequence number, over TLS TCP, plain TCP or UDP, and
+reports exactly which sequences it may claim. `loadgen verify` reads the segments back and checks each
+(run, sequence) exactly once. So that it can testify, it imports nothing of the daemon.
+
+    cli -> fleet (processes, threads, merging) -> senders (one lane per connection) -> transports
+                                               -> payloads (rendering) -> text; pacing
+    cli -> verify (judging) -> scan (finding markers) -> marks, zst
+    report: the file that passes from the one to the other
+"""
