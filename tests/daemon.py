@@ -157,7 +157,11 @@ class Daemon:
 
     def records(self) -> list[dict[str, Any]]:
         """Every record on disk, open segments included."""
-        return [json.loads(line) for path in self.segments() for line in lines(path)]
+        return [json.loads(line) for line in self.records_text()]
+
+    def records_text(self) -> list[bytes]:
+        """Every line on disk, as it is."""
+        return [line for path in self.segments() for line in lines(path)]
 
     def segments(self) -> list[Path]:
         return sorted(self.data.glob("log_*.jsonl.zst*"))
