@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from formats.record import REASONS, Encoded
-
 from formats import FORMATS
+from formats.record import REASONS, Encoded
 from ingestd.stats import DROP_REASONS, LATENCY_BUCKETS, TRANSPORTS, Slot, index
 from ingestd.store.batch import Commit, Durable, Event, Freed, Lost, Message, Recovery
 

@@ -6,6 +6,7 @@ the command line itself (click's), 1 for the rest. Modules that only `run` needs
 the other commands answer at once.
 """
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,9 @@ def run(path: Path | None, overrides: tuple[str, ...]) -> None:
     config, _ = _load(path, overrides)
     from ingestd import supervisor
 
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(name)s[%(process)d] %(levelname)s %(message)s"
+    )
     sys.exit(supervisor.run(config))
 
 

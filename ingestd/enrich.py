@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import orjson
+
 from formats.record import Enrichment
 
 #: A container's id as it stands in the paths of the runtimes: 64 hex digits (OCI runtimes, Docker, containerd, CRI-O).

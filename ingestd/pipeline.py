@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from formats.record import Enrichment, Reject
-
 from formats import FORMATS
+from formats.record import Enrichment, Reject
 from ingestd.accounting import Ledger
 from ingestd.store.batch import Batch, Rejected, Writer
 

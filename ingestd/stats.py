@@ -235,7 +235,7 @@ def index(name: str, *labels: str) -> int:
 
 
 class Slot:
-    """One process's counters, for its writer. Indexing is by `index()`; wrap moves that belong together in `moving()`."""
+    """One process's counters, for its writer. Index by `index()`; wrap moves that belong together in `moving()`."""
 
     __slots__ = ("_values",)
 

@@ -176,7 +176,5 @@ def die_with_parent(parent_pid: int) -> None:
 
 def _end_with_the_thread(args: threading.ExceptHookArgs) -> None:
     """A worker without its writer is of no use: print the bug and end, so that the supervisor replaces it."""
-    log.critical(
-        "thread %s failed", args.thread, exc_info=(args.exc_type, args.exc_value, args.exc_traceback)
-    )  # type: ignore[arg-type]
+    log.critical("thread %s failed", args.thread, exc_info=args.exc_value)
     os._exit(EX_SOFTWARE)

@@ -139,8 +139,8 @@ function notice(element, text) {
   element.hidden = !text;
 }
 
-function setState(state) {
-  setText(byId("state"), state);
+function setState(state, text = state) {
+  setText(byId("state"), text);
   byId("state").dataset.state = state;
 }
 
@@ -186,7 +186,7 @@ function lose(error) {
     : "There has been no answer yet.";
   notice(byId("lost"), `No answer from ingestd (${error.message}). ${since} Trying again each second.`);
   notice(byId("faults"), "");
-  setState("lost");
+  setState("lost", "no answer");
   byId("numbers").classList.add("stale");
 }
 

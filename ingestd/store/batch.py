@@ -65,7 +65,8 @@ class Lost(NamedTuple):
 class Recovery(NamedTuple):
     """What recovery found at start: files closed, bytes set aside, and this instance's uncounted frames.
 
-    `sources` counts the records of frames that a dead predecessor of this same daemon wrote but did not live to count.
+    `sources` counts the records of frames that a dead predecessor of this same daemon wrote but did not live to count;
+    `frames` is how far their numbers go beyond the counted ones.
     """
 
     segments: int
@@ -88,9 +89,9 @@ Message = Freed | Commit | Lost | Recovery | Event
 
 
 class Listener(Protocol):
-    """Takes the writer's messages. Called on the writer's thread: hand over to the event loop at once."""
+    """Takes the writer's messages, mostly on the writer's thread: hand over to the event loop at once."""
 
-    def __call__(self, message: Message, /) -> None: ...
+    def __call__(self, message: Message, /) -> object: ...
 
 
 class Writer(Protocol):

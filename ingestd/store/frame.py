@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ingestd.store.batch import Batch, Durable
-from ingestd.store.segment import MAX_SERVICES, Compressor, Description, pack_description
+from ingestd.store.segment import (
+    MAX_SERVICES,
+    MAX_SERVICES_CHARACTERS,
+    Compressor,
+    Description,
+    pack_description,
+)
 
 #: Lines per frame, uncompressed. Larger frames compress no better (the window is 128 KiB) and only cost cache misses.
 FRAME_BYTES: Final = 1 << 20
@@ -75,7 +81,7 @@ class FrameBuilder:
             first=min(batch.encoded.first for batch in batches),
             last=max(batch.encoded.last for batch in batches),
             levels=levels,
-            services=sorted(services) if len(services) <= MAX_SERVICES else [],
+            services=_listed(services),
             sources=sources,
         )
         durable = [
@@ -83,3 +89,10 @@ class FrameBuilder:
             for encoded, transport, received_ns in batches
         ]
         return Frame(pack_description(description) + data, nbytes, durable)
+
+
+def _listed(services: set[str]) -> list[str]:
+    """The services for the description; none of them where they are too many or, together, too long."""
+    if len(services) > MAX_SERVICES or sum(map(len, services)) > MAX_SERVICES_CHARACTERS:
+        return []
+    return sorted(services)

@@ -3,12 +3,17 @@
 A file is walked from description to description (see segment.py). The writer syncs at least every
 `writer.SYNC_BYTES`, so only the tail can be torn: frames within `VERIFY_BYTES` of the end are decompressed and
 their checksums compared, the ones before them only need their boundaries to fit. What follows the last good frame is
-copied to `<name>.bad`, the file is cut there, synced and renamed to its closed name.
+copied to `<name>.bad`, the file is cut there, synced and renamed to its closed name. Neither overwrites anything.
+
+Where only a worker died and the daemon lives, its successor also finds out which of the frames on disk nobody lived
+to count (`take_over`).
 """
 
 from __future__ import annotations
 
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
@@ -16,8 +21,8 @@ from typing import BinaryIO, Final, NamedTuple
 import msgspec
 import zstandard
 
+from ingestd.store.batch import Recovery
 from ingestd.store.segment import (
-    BAD_SUFFIX,
     DESCRIPTION_MAGIC,
     HEADER,
     OPEN_SUFFIX,
@@ -25,13 +30,18 @@ from ingestd.store.segment import (
     ZSTD_MAGIC,
     Description,
     decode_description,
+    free_bad,
+    pieces,
+    publish,
     sync_folder,
 )
 
-#: Twice what a writer may have written without a sync.
+log = logging.getLogger("ingestd.store")
+
+#: Some times what a writer may have written without a sync.
 VERIFY_BYTES: Final = 32 << 20
 
-#: A description is a few hundred bytes, with 256 long service names some tens of KiB.
+#: A description is a few hundred bytes, with all the services it may list less than half of this.
 MAX_DESCRIPTION_BYTES: Final = 1 << 20
 
 
@@ -73,7 +83,7 @@ def _frame_at(file: BinaryIO, start: int, size: int, verify: bool) -> Descriptio
         return None
     try:
         description = decode_description(file.read(length))
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     end = start + HEADER.size + length + description.frame_bytes
     if description.frame_bytes < len(ZSTD_MAGIC) or end > size:
@@ -89,15 +99,10 @@ def _verified(frame: bytes, description: Description) -> bool:
     """Whether `frame` decompresses to what its description says, checksum included."""
     decompressor = zstandard.ZstdDecompressor().decompressobj()
     try:
-        lines_bytes = sum(len(decompressor.decompress(piece)) for piece in _pieces(frame))
+        lines_bytes = sum(len(decompressor.decompress(piece)) for piece in pieces(frame, 0, 1 << 16))
     except zstandard.ZstdError:
         return False
     return decompressor.eof and not decompressor.unused_data and lines_bytes == description.lines_bytes
-
-
-def _pieces(data: bytes, size: int = 1 << 16) -> Iterator[memoryview]:
-    view = memoryview(data)
-    return (view[start : start + size] for start in range(0, len(view), size))
 
 
 def recover(path: Path) -> Recovered:
@@ -110,24 +115,26 @@ def recover(path: Path) -> Recovered:
         path.unlink()
         sync_folder(path.parent)
         return Recovered(None, result)
-    final = path.with_name(path.name.removesuffix(".open"))
-    path.rename(final)
-    sync_folder(path.parent)
-    return Recovered(final, result)
+    with path.open("r+b") as file:
+        file.truncate(result.good_bytes)
+        os.fsync(file.fileno())  # even if nothing was torn: its writer may have died before its sync
+    return Recovered(publish(path), result)
 
 
 def _set_aside(path: Path, good_bytes: int) -> None:
-    """Copy what follows `good_bytes` to `<name>.bad`, make the copy durable, then cut it off."""
-    bad = path.with_name(path.name.removesuffix(".open") + BAD_SUFFIX)
-    with path.open("r+b") as file, bad.open("wb") as aside:
-        file.seek(good_bytes)
-        while piece := file.read(1 << 20):
-            aside.write(piece)
-        aside.flush()
-        os.fsync(aside.fileno())
-        sync_folder(path.parent)
-        file.truncate(good_bytes)
-        os.fsync(file.fileno())
+    """Copy what follows `good_bytes` to a new `.bad` file and make that durable."""
+    bad = free_bad(path)
+    try:
+        with path.open("rb") as file, bad.open("xb") as aside:
+            file.seek(good_bytes)
+            while piece := file.read(1 << 20):
+                aside.write(piece)
+            aside.flush()
+            os.fsync(aside.fileno())
+    except OSError:
+        bad.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
 
 
 def leftovers(folder: Path, worker: int, workers: int) -> list[Path]:
@@ -139,10 +146,82 @@ def leftovers(folder: Path, worker: int, workers: int) -> list[Path]:
     )
 
 
+def take_over(
+    folder: Path, worker: int, workers: int, instance: str, counted_frames: int
+) -> tuple[Recovery, int]:
+    """Close what dead writers left, and find the frames that a predecessor of this `instance` wrote and did not count.
+
+    Those have numbers above `counted_frames`. Returns also how many files could not be closed or read: they are left
+    as they are, for the next start.
+    """
+    closed: list[Path] = []
+    seen: list[Description] = []
+    torn_bytes = failures = 0
+    for path in leftovers(folder, worker, workers):
+        try:
+            final, result = recover(path)
+        except OSError as error:
+            failures += 1
+            log.error("cannot recover %s: %s; it is left as it is", path, error.strerror)
+            seen += _frames(path, VERIFY_BYTES)
+            continue
+        log.warning(
+            "recovered %s: %d frames kept, %d bytes set aside", path, len(result.frames), result.torn_bytes
+        )
+        if final is not None:
+            closed.append(final)
+        torn_bytes += result.torn_bytes
+        seen += result.frames
+    uncounted = _uncounted(seen, worker, instance, counted_frames)
+    for path in newest_closed(folder, worker):
+        if path in closed or not (frames := _frames(path, verify_bytes=0)):
+            continue
+        if not (more := _uncounted(frames, worker, instance, counted_frames)):
+            break
+        uncounted |= more
+    sources: Counter[str] = Counter()
+    for frame in uncounted.values():
+        sources.update(frame.sources)
+    recovery = Recovery(
+        segments=len(closed),
+        torn_bytes=torn_bytes,
+        frames=max(uncounted, default=counted_frames) - counted_frames,
+        sources=sources,
+        lines_bytes=sum(frame.lines_bytes for frame in uncounted.values()),
+        written_bytes=sum(frame.frame_bytes for frame in uncounted.values()),
+    )
+    return recovery, failures
+
+
+def _frames(path: Path, verify_bytes: int) -> list[Description]:
+    """The frames of a file that is only looked at; none of one that cannot be read, or that retention took."""
+    try:
+        return walk(path, verify_bytes).frames
+    except OSError as error:
+        log.error("cannot read %s: %s", path, error.strerror)
+        return []
+
+
+def _uncounted(
+    frames: list[Description], worker: int, instance: str, counted_frames: int
+) -> dict[int, Description]:
+    """Those of this instance that nobody counted, by number: a frame whose first try failed may be there twice."""
+    return {
+        frame.frame: frame
+        for frame in frames
+        if (frame.worker, frame.instance) == (worker, instance) and frame.frame > counted_frames
+    }
+
+
 def newest_closed(folder: Path, worker: int) -> Iterator[Path]:
-    """This worker's closed segments, the newest first by time of last write."""
-    paths = folder.glob(f"log_{worker}_*{SUFFIX}")
-    return iter(sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True))
+    """This worker's closed segments, the newest first by time of last write, then by number."""
+    found = []
+    for path in folder.glob(f"log_{worker}_*{SUFFIX}"):
+        try:
+            found.append((path.stat().st_mtime_ns, len(path.name), path.name, path))
+        except FileNotFoundError:
+            continue  # retention took it meanwhile
+    return (path for *_, path in sorted(found, reverse=True))
 
 
 def _worker_of(path: Path) -> int | None:

@@ -12,6 +12,7 @@ import base64
 import errno
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,33 +20,43 @@ import orjson
 import zstandard
 
 from ingestd.store.batch import Rejected
-from ingestd.store.segment import BAD_SUFFIX, SUFFIX
+from ingestd.store.segment import SUFFIX, free_bad, pieces
 
 #: Refused bytes kept per second and worker, each record's own fields included; the others are counted only.
 RATE_BYTES: Final = 1 << 20
 _FIELDS_BYTES: Final = 256
 
+_PIECE_BYTES: Final = 1 << 12
+
+
+def kept_bytes(entry: Rejected) -> int:
+    """What a refused record counts against the bounds."""
+    return len(entry.data) + _FIELDS_BYTES
+
 
 class RejectsFile:
     """Appends to the worker's rejects file; it is made when the first record comes. Raises `OSError`."""
 
-    def __init__(self, folder: Path, worker: int, max_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, worker: int, max_bytes: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.path = folder / f"rejects_{worker}{SUFFIX}"
         self._older = folder / f"rejects_{worker}.1{SUFFIX}"
         self._max_bytes = max_bytes
+        self._clock = clock
         self._compressor = zstandard.ZstdCompressor(write_checksum=True)
         self._fd: int | None = None
-        self._second = 0
+        self._second: int | None = None
         self._kept_bytes = 0
 
     def keep(self, rejected: list[Rejected]) -> int:
         """Append what the bounds allow; returns how many were skipped."""
-        second = int(time.monotonic())
+        second = int(self._clock())
         if second != self._second:
             self._second, self._kept_bytes = second, 0
         lines = []
         for entry in rejected:
-            size = len(entry.data) + _FIELDS_BYTES
+            size = kept_bytes(entry)
             if self._max_bytes == 0 or self._kept_bytes + size > max(RATE_BYTES, size):
                 continue
             self._kept_bytes += size
@@ -72,18 +83,9 @@ class RejectsFile:
     def _mend(self, fd: int) -> None:
         """Set aside a frame that a crash left torn, or what is appended behind it could not be read."""
         content = os.pread(fd, os.fstat(fd).st_size, 0)
-        good = 0
-        while good < len(content):
-            frame = zstandard.ZstdDecompressor().decompressobj()
-            try:
-                frame.decompress(memoryview(content)[good:])
-            except zstandard.ZstdError:
-                break
-            if not frame.eof:
-                break
-            good = len(content) - len(frame.unused_data)
+        good = _whole_frames(content)
         if good < len(content):
-            self.path.with_name(self.path.name + BAD_SUFFIX).write_bytes(content[good:])
+            free_bad(self.path).write_bytes(content[good:])
             os.ftruncate(fd, good)
 
     def close(self) -> None:
@@ -91,6 +93,27 @@ class RejectsFile:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def _whole_frames(content: bytes) -> int:
+    """How many bytes of `content` are complete zstd frames. Fed in small pieces, since what is fed beyond a frame's
+    end is copied: whole, a file of small frames would cost the square of its size."""
+    good = position = 0
+    decompressor = zstandard.ZstdDecompressor()
+    while good < len(content):
+        frame = decompressor.decompressobj()
+        try:
+            for piece in pieces(content, good, _PIECE_BYTES):
+                frame.decompress(piece)
+                position += len(piece)
+                if frame.eof:
+                    break
+        except zstandard.ZstdError:
+            break
+        if not frame.eof:
+            break
+        good = position = position - len(frame.unused_data)
+    return good
 
 
 def _line(entry: Rejected) -> bytes:

@@ -58,6 +58,9 @@ def sweep(folder: Path, limits: Limits, now_s: float | None = None) -> int:
 def _closed(folder: Path) -> list[_Closed]:
     closed = []
     for path in folder.glob(f"log_*{SUFFIX}"):
-        status = path.stat()
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue  # somebody moved it away meanwhile
         closed.append(_Closed(status.st_mtime, status.st_size, path))
     return closed

@@ -13,9 +13,11 @@ without `.open` once it is complete (finish, fsync, rename, fsync the folder), `
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -31,16 +33,18 @@ DESCRIPTION_MAGIC: Final = 0x184D2A5E
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 HEADER: Final = struct.Struct("<II")
 
-#: More services than this in one frame are not listed, and the frame says so by an empty list.
+#: More services than this in one frame, or longer names together, are not listed: the frame says so by an empty list.
+#: A character takes at most six bytes of JSON, so a description stays far below `recovery.MAX_DESCRIPTION_BYTES`.
 MAX_SERVICES: Final = 256
+MAX_SERVICES_CHARACTERS: Final = 1 << 16
 
 
 class Description(msgspec.Struct, frozen=True):
     """What one data frame holds. Version 1 of the layout; docs/formats.md documents it.
 
-    `sources` counts records by `<format>/<transport>`; `services` is empty where there were more than 256;
-    `first` and `last` are the smallest and largest `timestamp`. `instance` and `frame` identify the frame: the daemon's
-    run and the worker's running number in it.
+    `sources` counts records by `<format>/<transport>`; `services` is empty where there were more than 256 or their
+    names longer than 64 Ki characters; `first` and `last` are the smallest and largest `timestamp`. `instance` and
+    `frame` identify the frame: the daemon's run and the worker's running number in it.
     """
 
     v: int
@@ -90,10 +94,9 @@ class Compressor:
 
 
 class Segment:
-    """One open segment file. Every method may raise `OSError`; then the caller calls `abandon`."""
+    """One open segment file. Every method may raise `OSError`; then the caller calls `cut`, and `close` after it."""
 
     def __init__(self, folder: Path, stem: str) -> None:
-        self._folder = folder
         self.path, self._fd = _create(folder, stem)
         self.opened_s = time.monotonic()
         self.size_bytes = 0
@@ -111,24 +114,35 @@ class Segment:
         os.fdatasync(self._fd)
         self._synced_bytes = self.size_bytes
 
-    def close(self) -> Path:
-        """Finish the file under its final name; returns that. The caller has synced."""
-        os.fsync(self._fd)
-        os.close(self._fd)
-        final = self.path.with_name(self.path.name.removesuffix(".open"))
-        self.path.rename(final)
-        sync_folder(self._folder)
-        return final
-
-    def abandon(self) -> None:
-        """After a failure: cut off what was never synced (the caller writes it again elsewhere) and finish the rest."""
+    def cut(self) -> None:
+        """After a failure: cut off what was never synced, for the caller writes it again elsewhere."""
         os.ftruncate(self._fd, self._synced_bytes)
-        self.close()
+        self.size_bytes = self._synced_bytes
+
+    def close(self) -> Path | None:
+        """Finish the file under its closed name; returns that. An empty file is removed. The caller has synced or cut.
+
+        The descriptor is given back whatever happens; after an error the file stays `.open`.
+        """
+        try:
+            os.fsync(self._fd)
+        finally:
+            os.close(self._fd)
+        if self.size_bytes:
+            return publish(self.path)
+        self.path.unlink()
+        return None
 
 
 def stem(prefix: str, worker: int) -> str:
     """`log_0_20261120_213000`: the name of a segment that begins now (UTC), without its suffix."""
     return f"{prefix}_{worker}_{time.strftime('%Y%m%d_%H%M%S', time.gmtime())}"
+
+
+def pieces(data: bytes, start: int, size: int) -> Iterator[memoryview]:
+    """`data` from `start` on in pieces of `size` bytes, uncopied."""
+    view = memoryview(data)
+    return (view[at : at + size] for at in range(start, len(view), size))
 
 
 def sync_folder(folder: Path) -> None:
@@ -140,18 +154,45 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def publish(path: Path) -> Path:
+    """Rename a synced `.open` file to its closed name and make that durable; returns the name it has now.
+
+    A closed segment is never overwritten: where the name is taken, the next free `_<n>` is used. (The data folder
+    belongs to one daemon and a worker's names to one worker, so nobody takes it between the look and the rename.)
+    """
+    name = path.name.removesuffix(OPEN_SUFFIX)
+    final = path.with_name(name + SUFFIX)
+    if final.exists():
+        base = "_".join(name.split("_")[:4])  # log, worker, date, time
+        final = path.with_name(next(_free_names(path.parent, base)) + SUFFIX)
+    path.rename(final)
+    sync_folder(path.parent)
+    return final
+
+
+def free_bad(path: Path) -> Path:
+    """Where the torn part of `path` is set aside: the first free of `<name>.bad`, `<name>.1.bad`, …"""
+    name = path.name.removesuffix(".open")
+    bads = itertools.chain([BAD_SUFFIX], (f".{number}{BAD_SUFFIX}" for number in itertools.count(1)))
+    return next(bad for bad in (path.with_name(name + suffix) for suffix in bads) if not bad.exists())
+
+
+def _free_names(folder: Path, base: str) -> Iterator[str]:
+    """`base`, `base_1`, `base_2`, …: those that no segment has, open or closed."""
+    for number in itertools.count():
+        name = f"{base}_{number}" if number else base
+        if not any((folder / (name + suffix)).exists() for suffix in (SUFFIX, OPEN_SUFFIX)):
+            yield name
+
+
 def _create(folder: Path, base: str) -> tuple[Path, int]:
-    """A new `.open` file whose closed name is free too: `base`, then `base_1`, `base_2`, …"""
-    number = 0
-    while True:
-        name = base + (f"_{number}" if number else "")
-        path = folder / (name + OPEN_SUFFIX)
-        number += 1
-        if (folder / (name + SUFFIX)).exists():
-            continue
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        except FileExistsError:
-            continue
+    """A new `.open` file whose closed name is free too."""
+    path = folder / (next(_free_names(folder, base)) + OPEN_SUFFIX)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    try:
         sync_folder(folder)
-        return path, fd
+    except OSError:
+        os.close(fd)
+        path.unlink()
+        raise
+    return path, fd

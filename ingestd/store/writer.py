@@ -4,27 +4,29 @@ Strategy. Batches wait in a `SimpleQueue`; their chunks gather until they are `F
 them is `flush_interval` old, then they become one description and one zstd frame, written at once. A sync follows when
 the oldest unsynced record is `flush_interval` old or `SYNC_BYTES` wait for one; only then are records told back as on
 disk. Frames are kept in memory until their sync returned: when a write or a sync fails, the segment is cut back to
-its last sync and closed, and those frames go to a new segment, for as long as it takes, so a failing disk delays
-records (the queue fills, reading pauses) and loses none while the daemon runs.
+its last sync and closed, and those frames go to a new segment. That is tried for as long as it takes, and nothing else
+is done meanwhile: a failing disk delays records (the queue fills, reading pauses) and loses none while the daemon runs.
 
-Limits. At most `SYNC_BYTES` + one frame of compressed data is held for that. A record is durable at most
-`flush_interval` plus one commit after its receipt.
+Limits. At most `SYNC_BYTES` + one frame of compressed data is held for that, and `REJECTS_BYTES` of refused records
+wait. A record is durable at most `flush_interval` plus one commit after its receipt.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple
 
-from ingestd.store.batch import Batch, Commit, Event, Freed, Listener, Lost, Recovery, Rejected
+from ingestd.store.batch import Batch, Commit, Event, Freed, Listener, Lost, Rejected
 from ingestd.store.frame import Frame, FrameBuilder
-from ingestd.store.recovery import leftovers, newest_closed, recover, walk
-from ingestd.store.rejects import RejectsFile
+from ingestd.store.recovery import take_over
+from ingestd.store.rejects import RejectsFile, kept_bytes
 from ingestd.store.segment import Segment, stem
 
 #: Written and not yet synced, at most; also what is held in memory for a rewrite.
@@ -35,6 +37,10 @@ DUE: Final = 0.75
 
 #: Between two tries on a disk that fails.
 RETRY_S: Final = 0.5
+
+#: Refused records that may wait while the disk fails; the others are counted only. They are not behind the gate that
+#: pauses reading, so without a bound a sender of garbage would fill the memory then.
+REJECTS_BYTES: Final = 4 << 20
 
 log = logging.getLogger("ingestd.store")
 
@@ -77,9 +83,14 @@ class SegmentWriter:
         self._unwritten = 0  # how many of `_unsynced`, at its end, are in no file
         self._segment: Segment | None = None
         self._rejects = RejectsFile(settings.folder, settings.worker, settings.rejects_max_bytes)
+        self._rejects_queued_bytes = 0  # only the event loop's thread adds to this
+        self._rejects_taken_bytes = 0  # and only the writer's thread to this
         self._due_s = settings.flush_interval_s * DUE
         self._oldest_ns: int | None = None
-        self._failed_at_s: float | None = None
+        self._committed_ns = 0
+        self._broken: Segment | None = None
+        self._failing = False
+        self._closing = threading.Event()
         self._give_up_at_s = float("inf")
         self._thread = threading.Thread(target=self._run, name="writer")
 
@@ -91,6 +102,12 @@ class SegmentWriter:
         self._queue.put(batch)
 
     def reject(self, rejected: list[Rejected]) -> None:
+        nbytes = sum(map(kept_bytes, rejected))
+        waiting = self._rejects_queued_bytes - self._rejects_taken_bytes
+        if waiting and waiting + nbytes > REJECTS_BYTES:
+            self._tell(Event("ingestd_rejects_skipped_total", "", len(rejected)))
+            return
+        self._rejects_queued_bytes += nbytes
         self._queue.put(rejected)
 
     def flush(self) -> None:
@@ -98,11 +115,12 @@ class SegmentWriter:
 
     def close(self, timeout_s: float) -> None:
         self._give_up_at_s = time.monotonic() + timeout_s
+        self._closing.set()
         self._queue.put(_Flush(stop=True))
         self._thread.join()
 
     def _run(self) -> None:
-        self._recover()
+        self._take_over()
         while True:
             try:
                 item = self._queue.get(timeout=self._patience_s())
@@ -119,37 +137,34 @@ class SegmentWriter:
                     self._commit()
                 case list():
                     self._keep_rejects(item)
+            if self._overdue():
+                self._commit()
 
     def _patience_s(self) -> float | None:
         """How long to wait for the next item before something else is due; None: for ever."""
-        now = time.monotonic()
-        due = float("inf")
+        due_s = float("inf")
         if self._oldest_ns is not None:
-            due = self._oldest_ns / 1e9 + self._due_s
-        if self._failed_at_s is not None:
-            due = max(due, self._failed_at_s + RETRY_S)
+            due_s = self._oldest_ns / 1e9 + self._due_s
         if self._segment is not None:
-            due = min(due, self._segment.opened_s + self._settings.max_age_s)
-        return None if due == float("inf") else max(0.0, due - now)
+            due_s = min(due_s, self._segment.opened_s + self._settings.max_age_s)
+        return None if due_s == float("inf") else max(0.0, due_s - time.monotonic())
+
+    def _overdue(self) -> bool:
+        """Whether to commit although more is queued. Not too soon after the last time: a writer that is behind would
+        commit after every batch and fall behind further."""
+        if self._oldest_ns is None:
+            return False
+        return time.monotonic_ns() - max(self._oldest_ns, self._committed_ns) >= self._due_s * 1e9
 
     def _gather(self, batch: Batch) -> None:
         if self._oldest_ns is None:
             self._oldest_ns = batch.received_ns
         self._building.add(batch)
         if self._building.full:
-            self._write_frame()
-        if self._oldest_ns is not None and batch.received_ns - self._oldest_ns >= self._due_s * 1e9:
-            self._commit()
-
-    def _write_frame(self) -> None:
-        """Compress what was gathered and write it; sync when enough waits for one."""
-        if not self._building.records:
-            return
-        self._finish_frame()
-        while not self._write_pending() and self._wait_for_disk():
-            pass
-        if sum(len(frame.data) for frame in self._unsynced) >= SYNC_BYTES:
-            self._commit()
+            self._finish_frame()
+            self._insist(self._write)
+            if sum(len(frame.data) for frame in self._unsynced) >= SYNC_BYTES:
+                self._commit()
 
     def _finish_frame(self) -> None:
         frame = self._building.finish()
@@ -157,74 +172,79 @@ class SegmentWriter:
         self._unwritten += 1
         self._tell(Freed(frame.lines_bytes))
 
-    def _wait_for_disk(self) -> bool:
-        """Until the next try; meanwhile the queue, not this thread's memory, fills. False: the time is up."""
-        left_s = self._give_up_at_s - time.monotonic()
-        time.sleep(max(0.0, min(RETRY_S, left_s)))
-        return left_s > RETRY_S
-
-    def _write_pending(self) -> bool:
-        """Write the frames that are in no file yet; False where the disk refused."""
-        try:
-            while self._unwritten:
-                frame = self._unsynced[-self._unwritten]
-                segment = self._segment or self._open()
-                segment.append(frame.data)
-                self._unwritten -= 1
-                if segment.size_bytes >= self._settings.max_bytes:
-                    self._sync()
-                    self._rotate("size")
-        except OSError as error:
-            self._fail("write" if self._segment else "open", error)
-            return False
-        return True
-
-    def _open(self) -> Segment:
-        self._segment = Segment(self._settings.folder, stem("log", self._settings.worker))
-        return self._segment
-
     def _commit(self) -> bool:
-        """Put all that was gathered on disk and tell it; False where the disk refused."""
+        """Put all that was gathered on disk and tell it, then rotate by age. False: the time is up."""
         if self._building.records:
             self._finish_frame()
-        if not self._write_pending():
+        if not self._insist(self._write_and_sync):
             return False
-        try:
-            self._sync()
-        except OSError as error:
-            self._fail("write", error)
-            return False
-        if (
-            self._segment is not None
-            and time.monotonic() >= self._segment.opened_s + self._settings.max_age_s
-        ):
+        segment = self._segment
+        if segment is not None and time.monotonic() >= segment.opened_s + self._settings.max_age_s:
             self._rotate("age")
         return True
+
+    def _insist(self, attempt: Callable[[], None]) -> bool:
+        """Try until the disk does it; meanwhile the queue, not this thread's memory, fills. False: the time is up."""
+        while True:
+            try:
+                attempt()
+            except OSError as error:
+                self._fail(error)
+            else:
+                return True
+            left_s = self._give_up_at_s - time.monotonic()
+            if left_s <= 0:
+                return False
+            if self._closing.is_set():
+                time.sleep(min(RETRY_S, left_s))
+            else:
+                self._closing.wait(RETRY_S)  # so that `close` is not kept waiting
+
+    def _write_and_sync(self) -> None:
+        self._write()
+        self._sync()
+
+    def _write(self) -> None:
+        """Write the frames that are in no file yet."""
+        self._leave_broken()
+        while self._unwritten:
+            frame = self._unsynced[-self._unwritten]
+            if self._segment is None:
+                self._segment = Segment(self._settings.folder, stem("log", self._settings.worker))
+            self._segment.append(frame.data)
+            self._unwritten -= 1
+            if self._segment.size_bytes >= self._settings.max_bytes:
+                self._sync()
+                self._rotate("size")
 
     def _sync(self) -> None:
         """Sync what is written and tell it; frames that are in no file yet stay."""
         count = len(self._unsynced) - self._unwritten
         if count and self._segment is not None:
             self._segment.sync()
+            if self._failing:
+                log.warning("segments in %s can be written again", self._settings.folder)
+            self._failing = False
             done, self._unsynced = self._unsynced[:count], self._unsynced[count:]
-            self._failed_at_s = None
+            self._committed_ns = time.monotonic_ns()
             self._tell(
                 Commit(
                     [entry for frame in done for entry in frame.durable],
                     len(done),
                     sum(frame.lines_bytes for frame in done),
                     sum(len(frame.data) for frame in done),
-                    time.monotonic_ns(),
+                    self._committed_ns,
                 )
             )
         waiting = [entry.received_ns for frame in self._unsynced for entry in frame.durable]
         waiting.extend(self._building.received_ns())
         self._oldest_ns = min(waiting, default=None)
 
-    def _fail(self, operation: str, error: OSError) -> None:
+    def _fail(self, error: OSError) -> None:
         """Leave the segment at its last sync; its later frames are written again to the next one."""
+        operation = "write" if self._segment or self._broken else "open"
         self._tell(Event("ingestd_write_errors_total", operation))
-        if self._failed_at_s is None:
+        if not self._failing:
             hint = (
                 "free some space"
                 if error.errno == errno.ENOSPC
@@ -237,32 +257,39 @@ class SegmentWriter:
                 error.strerror,
                 hint,
             )
-        self._failed_at_s = time.monotonic()
+        self._failing = True
         self._unwritten = len(self._unsynced)
-        segment, self._segment = self._segment, None
-        if segment is not None:
-            try:
-                segment.abandon()
-                self._tell(Event("ingestd_segment_rotations_total", "error"))
-            except OSError as second:
-                log.error(
-                    "cannot close %s either: %s; the next start recovers it", segment.path, second.strerror
-                )
+        if self._segment is not None:
+            self._broken, self._segment = self._segment, None
+            with contextlib.suppress(OSError):  # it comes again, and is told, before the next write
+                self._leave_broken()
+
+    def _leave_broken(self) -> None:
+        """Cut a failed segment back to its last sync and close it. Raises `OSError` where it cannot be cut: nothing
+        may be written elsewhere before, or it would be there twice."""
+        if self._broken is None:
+            return
+        self._broken.cut()
+        segment, self._broken = self._broken, None
+        self._finish_segment(segment, "error")
 
     def _rotate(self, reason: str) -> None:
         """Close the synced segment under its final name."""
         segment, self._segment = self._segment, None
-        if segment is None:
-            return
+        if segment is not None:
+            self._finish_segment(segment, reason)
+
+    def _finish_segment(self, segment: Segment, reason: str) -> None:
         try:
-            segment.close()
-            self._tell(Event("ingestd_segment_rotations_total", reason))
+            if segment.close() is not None:
+                self._tell(Event("ingestd_segment_rotations_total", reason))
         except OSError as error:
-            # All of it is synced and stays readable as .open; the next start renames it.
+            # All that counts of it is synced, and stays readable as .open; the next start renames it.
             self._tell(Event("ingestd_write_errors_total", "write"))
-            log.error("cannot rename %s: %s", segment.path, error.strerror)
+            log.error("cannot close %s: %s; the next start does", segment.path, error.strerror)
 
     def _keep_rejects(self, rejected: list[Rejected]) -> None:
+        self._rejects_taken_bytes += sum(map(kept_bytes, rejected))
         try:
             skipped = self._rejects.keep(rejected)
         except OSError as error:
@@ -276,60 +303,19 @@ class SegmentWriter:
 
     def _finish(self) -> None:
         """Shutdown: commit, rename; with a disk that refuses, try until the time is up, then say what is lost."""
-        while not (committed := self._commit()) and self._wait_for_disk():
-            pass
-        if not committed:
+        if not self._commit():
             lost = [entry for frame in self._unsynced for entry in frame.durable]
             log.error("gave up on %d records that could not be written", sum(entry.records for entry in lost))
             self._tell(Lost(lost))
         self._rotate("shutdown")
         self._rejects.close()
 
-    def _recover(self) -> None:
-        """Close what dead writers left; count what a predecessor of this instance wrote and did not live to count."""
+    def _take_over(self) -> None:
         settings = self._settings
-        segments = torn = 0
-        uncounted = []
-        for path in leftovers(settings.folder, settings.worker, settings.workers):
-            try:
-                closed, result = recover(path)
-            except OSError as error:
-                self._tell(Event("ingestd_write_errors_total", "recovery"))
-                log.error("cannot recover %s: %s; it is left as it is", path, error.strerror)
-                continue
-            segments += closed is not None
-            torn += result.torn_bytes
-            log.warning(
-                "recovered %s: %d frames kept, %d bytes set aside",
-                path,
-                len(result.frames),
-                result.torn_bytes,
-            )
-        for path in newest_closed(settings.folder, settings.worker):
-            try:
-                mine = [
-                    frame
-                    for frame in walk(path, verify_bytes=0).frames
-                    if frame.instance == settings.instance and frame.frame > settings.counted_frames
-                ]
-            except OSError as error:
-                log.error("cannot read %s: %s", path, error.strerror)
-                continue
-            if not mine:
-                break
-            uncounted.extend(mine)
-        sources: dict[str, int] = {}
-        for frame in uncounted:
-            for source, records in frame.sources.items():
-                sources[source] = sources.get(source, 0) + records
-        self._building.frame = max([settings.counted_frames, *(frame.frame for frame in uncounted)])
-        self._tell(
-            Recovery(
-                segments,
-                torn,
-                len(uncounted),
-                sources,
-                sum(frame.lines_bytes for frame in uncounted),
-                sum(frame.frame_bytes for frame in uncounted),
-            )
+        recovery, failures = take_over(
+            settings.folder, settings.worker, settings.workers, settings.instance, settings.counted_frames
         )
+        self._building.frame = settings.counted_frames + recovery.frames
+        if failures:
+            self._tell(Event("ingestd_write_errors_total", "recovery", failures))
+        self._tell(recovery)

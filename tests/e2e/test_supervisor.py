@@ -172,7 +172,7 @@ def test_workers_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     assert len(daemon.records()) == 1
-    with daemon.start():
+    with daemon:  # nothing of it is left that would be in the way
         pass
 
 
@@ -232,7 +232,7 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
                 said += manager.recv(4096).decode() + "\n"
         while "STOPPING=1" not in said:
             said += manager.recv(4096).decode() + "\n"
-        assert said.startswith("READY=1\nSTATUS=Listening on 127.0.0.1:")
+        assert "READY=1\nSTATUS=Listening on 127.0.0.1:" in said
 
 
 def test_rotation_by_size_and_the_law_under_mixed_load(tmp_path: Path) -> None:
