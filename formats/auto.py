@@ -66,6 +66,8 @@ class _Runs:
 
 def _cut(block: bytes) -> Iterator[tuple[bool, bytes]]:
     """Runs of lines of one kind; whether they are taken for JSON, and their bytes."""
+    if not block:
+        return
     ends = lines.ends(block)
     starts = np.concatenate(([0], ends[:-1]))
     firsts = np.frombuffer(block, np.uint8)[starts]

@@ -25,8 +25,9 @@ from formats.mapping import Mapper, decode_array, decode_object
 from formats.record import LEVELS, Context, Encoded, Row, Sink, tally
 
 _JOINT = re.compile(rb"\}\n\{")
+_JOINT_CRLF = re.compile(rb"\}\r\n\{")
 _PIECES = 8  # into how many a failed block is cut
-_SINGLE_LINES = 16  # fewer are not worth another try
+_SINGLE_LINES = 32  # fewer are not worth another try
 _WHITESPACE = b" \t\r"  # RFC 8259 section 2; LF ends the line
 _NOTHING: frozenset[str] = frozenset()
 
@@ -53,8 +54,6 @@ def encode(block: bytes, context: Context) -> list[Encoded]:
 
 def encode_into(block: bytes, context: Context, sink: Sink) -> None:
     """Make records of whole lines and put them into `sink`, records and rejects in the order of the block."""
-    if block.endswith(b"\r\n"):
-        block = block.replace(b"\r\n", b"\n")
     if (encoded := encode_canonical(block, context)) is not None:
         sink.append(encoded)
     else:
@@ -94,10 +93,13 @@ def _splice(block: bytes, context: Context, carried: frozenset[str]) -> Encoded 
     opening = b"{" + context.prefix("json", carried)
     # A replacement without a backslash is taken as it is, at full speed.
     joint = (b"}\n" + opening).replace(b"\\", rb"\\")
-    body, joints = _JOINT.subn(joint, cast(bytes, memoryview(block)[1:]))
+    is_crlf = block.endswith(b"\r\n")
+    end = len(block) - is_ended - is_crlf
+    pattern = _JOINT_CRLF if is_crlf else _JOINT
+    body, joints = pattern.subn(joint, cast(bytes, memoryview(block)[1:end]))
     if joints != number - 1:
         return None
-    chunks = [opening, body] if is_ended else [opening, body, b"\n"]
+    chunks = [opening, body, b"\n"]
     first, last = bounds
     return Encoded("json", chunks, sum(map(len, chunks)), number, levels, services, first, last)
 

@@ -14,7 +14,8 @@ A value that does not fit makes the record bad; but names marked `?` are common 
 so there it is left alone. `logger` is no name of the service: it names a part of the program.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
@@ -58,34 +59,35 @@ class Mapper:
     """Makes records of JSON objects, for one block."""
 
     def __init__(self, context: Context, format: str) -> None:
-        self._context = context
+        self._missing = {
+            "timestamp": context.received_at,
+            "level": "INFO",
+            "service": context.service,
+            "message": "",
+        }
         self._constant = {name: msgspec.Raw(value) for name, value in context.values(format).items()}
 
     def row(self, data: bytes) -> Row:
         """Make a record of one JSON text, which must be an object and valid UTF-8. Raises DecodeError."""
         fields = decode_object(data)
-        core = _take_core(fields)
-        timestamp = core.get("timestamp") or self._context.received_at
-        level = core.get("level") or "INFO"
-        service = core.get("service", self._context.service)
-        record: dict[str, object] = {
-            **self._constant,
-            **fields,
-            "timestamp": timestamp,
-            "level": level,
-            "service": service,
-            "message": core.get("message", ""),
-        }
+        names = tuple(fields)
+        roles = _find_roles_again(names) if len(data) <= _SHORT_BYTES else _find_roles(names)
+        core = _take_core(fields, roles)
+        missing = self._missing
+        record: dict[str, object] = {**self._constant, **fields, **missing, **core}
+        timestamp = core.get("timestamp") or missing["timestamp"]
+        level = core.get("level") or missing["level"]
+        service = core.get("service", missing["service"])
         return Row(_encoder.encode(record) + b"\n", timestamp, level, service)
 
 
 def decode_object(data: bytes) -> dict[str, msgspec.Raw]:
-    """The fields of a JSON object, their values undecoded. `data` is valid UTF-8. Raises DecodeError."""
+    """The fields of a JSON object, their values undecoded, nor checked for UTF-8. Raises DecodeError."""
     return _decode(_object, data)
 
 
 def decode_array(data: bytes) -> list[msgspec.Raw]:
-    """The elements of a JSON array, undecoded. `data` is valid UTF-8. Raises DecodeError."""
+    """The elements of a JSON array, undecoded, nor checked for UTF-8. Raises DecodeError."""
     return _decode(_array, data)
 
 
@@ -98,44 +100,56 @@ def _decode(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T:
             raise DecodeError("not_an_object", str(error)) from error
     except msgspec.DecodeError as error:
         raise DecodeError("invalid_json", str(error)) from error
+    except UnicodeDecodeError as error:
+        raise DecodeError("invalid_utf8", str(error.reason)) from error
     except RecursionError as error:
         raise DecodeError("too_deep", "nested too deep to be decoded") from error
 
 
-def _take_core(fields: dict[str, msgspec.Raw]) -> dict[str, str]:
+def _take_core(fields: dict[str, msgspec.Raw], roles: Iterable[tuple[str, _Role]]) -> dict[str, str]:
     """Move the core fields out of `fields`, read to what is stored."""
-    candidates = []
-    for name in fields:
-        exact = _ROLES.get(name)
-        role = exact or _ROLES.get(name.lower())
-        if role is not None:
-            candidates.append((role.rank, exact is None, name, role))
-    candidates.sort(key=itemgetter(0, 1))
     core: dict[str, str] = {}
-    for _, _, name, role in candidates:
-        if role.field in core:
+    for name, (field, _, must_fit) in roles:
+        if field in core:
             continue
         value = bytes(fields[name])
         if value == b"null":
             continue
         try:
-            core[role.field] = _read(role, value)
+            core[field] = _read(field, value, must_fit)
         except DecodeError:
-            if role.must_fit:
+            if must_fit:
                 raise
             continue
         del fields[name]
     return core
 
 
-def _read(role: _Role, value: bytes) -> str:
+def _find_roles(names: Iterable[str]) -> list[tuple[str, _Role]]:
+    """Those of the names that may hold a core field, best first."""
+    found = []
+    for name in names:
+        exact = _ROLES.get(name)
+        role = exact or _ROLES.get(name.lower())
+        if role is not None:
+            found.append((role.rank, exact is None, name, role))
+    found.sort(key=itemgetter(0, 1))
+    return [(name, role) for _, _, name, role in found]
+
+
+# Most records of a sender have the same names. Only of short records, since what is kept is theirs to choose.
+_find_roles_again = lru_cache(512)(_find_roles)
+_SHORT_BYTES = 2048
+
+
+def _read(field: str, value: bytes, must_fit: bool) -> str:
     is_string = value.startswith(b'"')
-    if role.field == "service" and value[0] in b"{[":
+    if field == "service" and value[0] in b"{[":
         raise DecodeError("invalid_field", f"service is not a string: {value[:80]!r}")
-    if not role.must_fit and not is_string and role.field != "level":
-        raise DecodeError("invalid_field", f"not taken for a {role.field}: {value[:80]!r}")
+    if not must_fit and not is_string and field != "level":
+        raise DecodeError("invalid_field", f"not taken for a {field}: {value[:80]!r}")
     text = _string.decode(value) if is_string else value.decode()
-    reader = _READERS.get(role.field)
+    reader = _READERS.get(field)
     return text if reader is None else reader(text)
 
 

@@ -13,14 +13,16 @@ beyond a `: `. A head that is not recognised to its end sends its lines the long
 """
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
-from formats.raw_head import Head, Heads, read
-from formats.record import Context, Encoded, Row
+from formats.raw_head import CutReader, Said, read
+from formats.record import LEVELS, Context, Encoded, Row
 
+_PID = frozenset({"pid"})
 _BLANK = " \t\r\v\f"
 _encoder = msgspec.json.Encoder()
 
@@ -33,7 +35,11 @@ class _Line(msgspec.Struct, gc=False):
 
 
 class _Opening(NamedTuple):
-    head: Head
+    """All of a record but its message."""
+
+    timestamp: str
+    level: str
+    service: str
     rendered: msgspec.Raw
 
 
@@ -52,11 +58,10 @@ def encode(block: bytes, context: Context) -> list[Encoded]:
 
 def keep(text: bytes, context: Context, parse_error: str) -> Row:
     """A record whose message is the whole of a line that was not what it looked like. `text` is valid UTF-8."""
-    head = Head(context.received_at, "INFO", context.service, None)
-    extra = b',"parse_error":' + _encoder.encode(parse_error)
-    carried = frozenset({"parse_error"})
-    line = _Line(_render(head, context, carried, extra), text.decode())
-    return Row(_encoder.encode(line) + b"\n", head.timestamp, head.level, head.service)
+    own = _render("INFO", context.service, None) + b',"parse_error":' + _encoder.encode(parse_error)
+    rest = _enriched(own, context, frozenset({"parse_error"}))
+    line = _Line(_quoted(context.received_at, rest), text.decode())
+    return Row(_encoder.encode(line) + b"\n", context.received_at, "INFO", context.service)
 
 
 def _valid_lines(block: bytes, encoded: Encoded) -> str:
@@ -89,43 +94,82 @@ def _encode_lines(lines: list[str], context: Context, encoded: Encoded) -> None:
     keys: list[Hashable] = [parts[0] for parts in cut]
     messages = [parts[2] for parts in cut]
     counts = Counter(keys)
-    heads = Heads(context.received_at, context.service)
-    openings: dict[Hashable, _Opening] = {}
-    for key in counts:
-        head = heads.read(str(key))
-        if head is not None:
-            openings[key] = _open(head, context)
-    # An empty message may also mean that there was no `: ` to cut at.
-    if len(openings) < len(counts) or "" in messages:
+    openings = _Openings(context)
+    if "" in messages:  # where there was nothing to cut at, or nothing behind it
+        openings.read_heads({head for head, _, message in cut if message})
+    else:
+        openings.read_heads(counts)
+    if len(openings) < len(counts):
         for index, line in enumerate(lines):
-            if messages[index] and keys[index] in openings:
-                continue
-            head, messages[index] = read(line, context.received_at, context.service)
-            keys[index] = head
-            if head not in openings:
-                openings[head] = _open(head, context)
+            if not messages[index] or keys[index] not in openings:
+                keys[index], messages[index] = openings.read_line(line)
         counts = Counter(keys)
     rendered = {key: opening.rendered for key, opening in openings.items()}
     chunk = _encoder.encode_lines(list(map(_Line, map(rendered.__getitem__, keys), messages)))
     encoded.chunks.append(chunk)
     encoded.nbytes += len(chunk)
     encoded.records += len(lines)
-    used = [openings[key].head for key in counts]
-    timestamps = [head.timestamp for head in used]
-    levels: Counter[str] = Counter()
-    for head, number in zip(used, counts.values(), strict=True):
-        levels[head.level] += number
-    encoded.count(levels, {head.service for head in used}, min(timestamps), max(timestamps))
+    levels = dict.fromkeys(LEVELS, 0)
+    for key, number in counts.items():
+        levels[openings[key].level] += number
+    used = [openings[key] for key in counts]
+    encoded.count(
+        {level: number for level, number in levels.items() if number},
+        {opening.service for opening in used},
+        min(opening.timestamp for opening in used),
+        max(opening.timestamp for opening in used),
+    )
 
 
-def _open(head: Head, context: Context) -> _Opening:
-    if head.pid is None:
-        return _Opening(head, _render(head, context, frozenset(), b""))
-    return _Opening(head, _render(head, context, frozenset({"pid"}), b',"pid":%d' % head.pid))
+class _Openings(dict[Hashable, _Opening]):
+    """The openings of one block: by head where lines were cut at it, else by what was read."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._rests: dict[Said, tuple[str, str, bytes]] = {}
+
+    def read_heads(self, heads: Iterable[Hashable]) -> None:
+        """Make openings of the heads that are recognised to their end."""
+        reader = CutReader()
+        for head in heads:
+            found = reader.read(str(head))
+            if found is not None:
+                self[head] = self._open(*found)
+
+    def read_line(self, line: str) -> tuple[Hashable, str]:
+        """The key of a line's opening, made if there is none, and the line's message."""
+        timestamp, said, message = read(line)
+        key = (timestamp, said)
+        if key not in self:
+            self[key] = self._open(timestamp, said)
+        return key, message
+
+    def _open(self, timestamp: str | None, said: Said) -> _Opening:
+        known = self._rests.get(said)
+        if known is None:
+            known = self._rests[said] = self._rest(said)
+        level, service, rest = known
+        timestamp = timestamp or self._context.received_at
+        return _Opening(timestamp, level, service, _quoted(timestamp, rest))
+
+    def _rest(self, said: Said) -> tuple[str, str, bytes]:
+        level = said.level or "INFO"
+        service = said.service or self._context.service
+        carried = frozenset() if said.pid is None else _PID
+        return level, service, _enriched(_render(level, service, said.pid), self._context, carried)
 
 
-def _render(head: Head, context: Context, carried: frozenset[str], extra: bytes) -> msgspec.Raw:
-    service = _encoder.encode(head.service)
-    prefix = context.prefix("raw", carried & context.enrichment.keys)
-    core = f'"{head.timestamp}","level":"{head.level}","service":'.encode()
-    return msgspec.Raw(core + service + extra + b"," + prefix.removesuffix(b","))
+@lru_cache(4096)
+def _render(level: str, service: str, pid: int | None) -> bytes:
+    own = b'","level":"%s","service":%s' % (level.encode(), _encoder.encode(service))
+    return own if pid is None else own + b',"pid":%d' % pid
+
+
+def _enriched(own: bytes, context: Context, carried: frozenset[str]) -> bytes:
+    """All fields between timestamp and message; `carried` are those of `own` that enrichment might have too."""
+    prefix = context.prefix("raw", context.enrichment.keys & carried)
+    return own + b"," + prefix.removesuffix(b",")
+
+
+def _quoted(timestamp: str, rest: bytes) -> msgspec.Raw:
+    return msgspec.Raw(b'"' + timestamp.encode() + rest)

@@ -3,7 +3,7 @@
 Only structure is taken off: separators and brackets. A level that no separator but a space follows must be in
 capitals and have a time before it, since `Error` and `Notice` also begin sentences; a single letter counts in
 brackets only. A service is told only behind a level, or by its process id. What is recognised ends at the
-latest with the first `: `, which `Heads` relies upon. All patterns are anchored, their repeats possessive or
+latest with the first `: `, which `CutReader` relies upon. All patterns are anchored, their repeats possessive or
 bounded, so that they take linear time on any input.
 """
 
@@ -20,10 +20,10 @@ _STOP = r"(?=[ \t]|\Z)"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_./@$-]{0,127}+"
 _PID = r"\[[0-9]{1,10}\]"
 _ISO = (
-    r"[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]++)?"
+    r"[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,18}+)?"
     r"(?: ?(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 )
-_EPOCH = r"[0-9]{10}(?:\.[0-9]++|(?:[0-9]{3}){0,3})(?=[ \t])"
+_EPOCH = r"[0-9]{10}(?:\.[0-9]{1,18}+|(?:[0-9]{3}){0,3})(?=[ \t])"
 _COMMON_WORDS = {"CONFIG", "DEFAULT", "FINE", "FINER", "FINEST"}  # levels in a JSON field, rarely in a text
 _CAPITALS = "|".join(name for name in levels.NAMES if len(name) > 1 and name not in _COMMON_WORDS)
 _WORD = f"(?i:{_CAPITALS})"
@@ -48,74 +48,93 @@ _after_time = re.compile(
 _level_first = re.compile(rf"{_BOXED}(?:{_COLON}|{_END})|({_WORD}):[ \t]?")
 
 
-class Head(NamedTuple):
-    """What a line says of itself; `pid` is None where it says nothing."""
+_TAIL_LIMIT = 200  # characters
 
-    timestamp: str
-    level: str
-    service: str
+
+class Said(NamedTuple):
+    """What a head says beside the time; None where it does not."""
+
+    level: str | None
+    service: str | None
     pid: int | None
 
 
-def read(line: str, received_at: str, service: str) -> tuple[Head, str]:
-    """The head of a line and the text that remains. What the line does not say is the receive time, INFO, `service`."""
-    nothing = Head(received_at, "INFO", service, None)
+_NOTHING = Said(None, None, None)
+
+
+def read(line: str) -> tuple[str | None, Said, str]:
+    """The time of a line, what else its head says, and the text that remains."""
     time = _time.match(line)
     if time is None:
         level = _level_first.match(line)
         if level is None:
-            return nothing, line
-        return nothing._replace(level=levels.parse(level[1] or level[2])), line[level.end() :]
-    try:
-        timestamp = timestamps.parse(time[2])
-    except DecodeError:
-        return nothing, line  # digits that are no time are text
+            return None, _NOTHING, line
+        return None, Said(levels.parse(level[1] or level[2]), None, None), line[level.end() :]
+    timestamp = _timestamp(time[2])
+    if timestamp is None:  # digits that are no time are text
+        return None, _NOTHING, line
     rest = _after_time.match(line, time.end())
     if rest is None:
-        return nothing._replace(timestamp=timestamp), line[time.end() + 1 :].removeprefix("- ")
-    dashed_name, dashed, boxed, marked, hyphened, capitals, name, pid, lone_name, lone_pid = rest.groups()
+        return timestamp, _NOTHING, line[time.end() + 1 :].removeprefix("- ")
+    return timestamp, _said(rest), line[rest.end() :]
+
+
+class CutReader:
+    """Reads what stands before the first `: ` of a line; quickly, where the times of a block have one width."""
+
+    def __init__(self) -> None:
+        self._width = 0  # of the time last found
+
+    def read(self, head: str) -> tuple[str | None, Said] | None:
+        """The time and what else is said; None unless all of `head` is recognised."""
+        timestamp = _iso_timestamp(head[: self._width])
+        if timestamp is None:
+            time = _time.match(head)
+            if time is not None and _iso.fullmatch(time[0]):
+                self._width = time.end()
+                timestamp = _iso_timestamp(time[0])
+        if timestamp is not None and len(head) <= _TAIL_LIMIT:
+            said = _said_by_tail(head[self._width :])
+            if said is not None:
+                return timestamp, said
+        timestamp, said, text = read(head + ": ")
+        return None if text else (timestamp, said)
+
+
+def _said(match: re.Match[str]) -> Said:
+    dashed_name, dashed, boxed, marked, hyphened, capitals, name, pid, lone_name, lone_pid = match.groups()
     word = dashed or boxed or marked or hyphened or capitals
     pid = pid or lone_pid
-    head = Head(
-        timestamp,
-        levels.parse(word) if word else "INFO",
-        dashed_name or name or lone_name or service,
+    return Said(
+        levels.parse(word) if word else None,
+        dashed_name or name or lone_name,
         int(pid[1:-1]) if pid else None,
     )
-    return head, line[rest.end() :]
 
 
-class Heads:
-    """Reads heads cut off before `: `, for one block, quickly where all times have the width of the first."""
+# What senders write is a key of these caches only where its length is bounded.
 
-    def __init__(self, received_at: str, service: str) -> None:
-        self._received_at = received_at
-        self._service = service
-        self._width = 0
-        self._tails: dict[str, Head] = {}  # what stands behind a time of that width
 
-    def read(self, head: str) -> Head | None:
-        """The head, if it is recognised to its end; else None."""
-        width = self._width
-        known = self._tails.get(head[width:])
-        if known is not None and (timestamp := _timestamp(head[:width])) is not None:
-            return known._replace(timestamp=timestamp)
-        found, text = read(head + ": ", self._received_at, self._service)
-        if text:
-            return None
-        time = _time.match(head)
-        if time is not None and _iso.match(head) and self._width in (0, time.end()):
-            self._width = time.end()
-            self._tails[head[time.end() :]] = found
-        return found
+@lru_cache(4096)
+def _said_by_tail(tail: str) -> Said | None:
+    """What stands between a time and the first `: ` of a line, if it is recognised to its end."""
+    match = _after_time.match(tail + ": ")
+    return _said(match) if match is not None and match.end() == len(tail) + 2 else None
 
 
 @lru_cache(4096)
 def _timestamp(text: str) -> str | None:
     """The time that the whole of `text` is, None if it is none."""
-    if not _iso.fullmatch(text):
-        return None
     try:
         return timestamps.parse(text)
+    except DecodeError:
+        return None
+
+
+@lru_cache(4096)
+def _iso_timestamp(text: str) -> str | None:
+    """The same of date and time only."""
+    try:
+        return timestamps.parse_iso(text)
     except DecodeError:
         return None

@@ -51,10 +51,19 @@ def bounds(timestamps: list[str]) -> tuple[str, str] | None:
 
 def parse(text: str) -> str:
     """Read a timestamp of any accepted form, a number in text among them. Raises DecodeError."""
+    timestamp = parse_iso(text)
+    return from_epoch(text) if timestamp is None else timestamp
+
+
+def parse_iso(text: str) -> str | None:
+    """Read a timestamp that begins with date and time, None if this does not. Raises DecodeError."""
     try:
         second = _second(text[:19])
         if second is None:
-            return from_epoch(text)
+            return None
+        fraction = text[20:-1] if text.endswith("Z") else text[20:]
+        if text[19:20] in (".", ",") and fraction.isascii() and fraction.isdecimal():  # the common case
+            return _not_before_1970(f"{second}.{fraction[:6]:0<6}Z")
         match = _REST.fullmatch(text, 19)
         if match is None:
             raise _invalid(text)

@@ -1,0 +1,133 @@
+"""One way to run input through a format, shared by its tests: whole, byte by byte, and cut at random.
+
+Every run checks what must hold of any input: the output is JSON lines of the size told, one per record counted; levels,
+services and time range are those of the lines; and no non-blank line is unaccounted for.
+"""
+
+import json
+import random
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from formats import FORMATS
+from formats.framing import Lines
+from formats.record import LEVELS, REASONS, Encoded, Enrichment
+
+DATA = Path(__file__).parent.parent / "data"
+CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
+RECEIVED_AT = "2026-11-20T12:34:56.789012Z"
+ADDED = {"hostname": "vm\\1", "source_ip": "192.0.2.7"}  # the backslash: enrichment must not be a template
+CONTEXT = Enrichment({name: json.dumps(value).encode() for name, value in ADDED.items()}).at(
+    RECEIVED_AT, "unknown"
+)
+_LIMIT_BYTES = 2_000_000
+
+Record = dict[str, Any]
+
+
+class Outcome(NamedTuple):
+    records: list[Record]
+    rejects: list[tuple[str, bytes]]
+
+
+def parse(line: bytes) -> Record:
+    """A JSON object, its numbers as they were written."""
+    record = json.loads(line, parse_int=str, parse_float=str)
+    assert isinstance(record, dict)
+    return record
+
+
+def encode(format: str, block: bytes) -> Outcome:
+    """Encode one block, and check what must hold of any."""
+    outcome = Outcome([], [])
+    for encoded in FORMATS[format].encode(block, CONTEXT):
+        check(encoded)
+        outcome.records.extend(map(parse, b"".join(encoded.chunks).splitlines()))
+        outcome.rejects.extend((reject.reason, reject.data) for reject in encoded.rejects)
+    return outcome
+
+
+def check(encoded: Encoded) -> None:
+    output = b"".join(encoded.chunks)
+    assert encoded.nbytes == len(output)
+    assert encoded.records == output.count(b"\n")
+    assert output == b"" or output.endswith(b"\n")
+    records = [parse(line) for line in output.split(b"\n")[:-1]]
+    timestamps = [record["timestamp"] for record in records]
+    levels = [record["level"] for record in records]
+    assert encoded.first == min(timestamps, default="")
+    assert encoded.last == max(timestamps, default="")
+    assert encoded.levels == {level: levels.count(level) for level in set(levels)}
+    assert set(levels) <= set(LEVELS)
+    assert encoded.services == {record["service"] for record in records}
+    assert all(isinstance(record["message"], str) for record in records)
+    assert all(reject.reason in REASONS and len(reject.detail) <= 200 for reject in encoded.rejects)
+
+
+def encode_cut(format: str, data: bytes, cuts: list[int]) -> Outcome:
+    """Feed `data` in pieces through the framer, as a connection does."""
+    framer = Lines(_LIMIT_BYTES)
+    outcome = Outcome([], [])
+    for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+        block = framer.feed(data[start:end])
+        if block:
+            assert block.endswith(b"\n")
+            _add(outcome, encode(format, block))
+    if rest := framer.finish():
+        _add(outcome, encode(format, rest))
+    assert not framer.oversize
+    return outcome
+
+
+def run(format: str, data: bytes) -> Outcome:
+    """Encode whole, byte by byte and cut at random; all must agree."""
+    whole = encode(format, data)
+    assert encode_cut(format, data, list(range(1, len(data)))) == whole
+    rng = random.Random(len(data))
+    for _ in range(5):
+        cuts = sorted(rng.sample(range(len(data) + 1), k=min(4, len(data))))
+        assert encode_cut(format, data, cuts) == whole
+    return whole
+
+
+def own(record: Record) -> Record:
+    """A record without what enrichment put there."""
+    added = ADDED | {"received_at": RECEIVED_AT}
+    return {
+        name: value
+        for name, value in record.items()
+        if added.get(name) != value and (name != "format" or value not in FORMATS)
+    }
+
+
+def cases(format: str, kind: str) -> list[Path]:
+    """The case files of tests/data/<format>/<kind>.
+
+    `<case>.in` are the bytes a sender sends; `<case>.out` has one JSON line for each record (without what
+    enrichment adds) and for each reject `{"reason": …, "data": …}`, records first.
+    """
+    found = sorted((DATA / format / kind).glob("*.in"))
+    assert found, f"no cases in {DATA / format / kind}"
+    return found
+
+
+def expected(case: Path) -> Outcome:
+    lines = [parse(line) for line in case.with_suffix(".out").read_bytes().splitlines()]
+    return Outcome(
+        [line for line in lines if "reason" not in line],
+        [
+            (line["reason"], line["data"].encode("utf-8", "surrogateescape"))
+            for line in lines
+            if "reason" in line
+        ],
+    )
+
+
+def run_case(format: str, case: Path) -> None:
+    outcome = run(format, case.read_bytes())
+    assert Outcome([own(record) for record in outcome.records], outcome.rejects) == expected(case)
+
+
+def _add(outcome: Outcome, more: Outcome) -> None:
+    outcome.records.extend(more.records)
+    outcome.rejects.extend(more.rejects)

@@ -1,0 +1,115 @@
+"""Auto: runs of one kind, in order, and nothing that looked like JSON lost."""
+
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from formats import auto
+from tests.formats.harness import CONTEXT, RECEIVED_AT, check, encode, own, parse, run
+
+RECORD = b'{"timestamp":"2026-11-20T12:00:00.000000Z","level":"INFO","service":"api","message":"m"}\n'
+
+
+def runs(block: bytes) -> list[tuple[str, int, int]]:
+    """Format, records and rejects of each `Encoded`."""
+    found = auto.encode(block, CONTEXT)
+    for encoded in found:
+        check(encoded)
+    return [(encoded.format, encoded.records, len(encoded.rejects)) for encoded in found]
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        (b"", []),
+        (b"\n\n", []),
+        (RECORD * 3, [("json", 3, 0)]),
+        ((RECORD * 3).replace(b"\n", b"\r\n"), [("json", 3, 0)]),
+        (RECORD + b'{"msg":1}\n' + RECORD, [("json", 3, 0)]),
+        (b"text\nmore\n", [("raw", 2, 0)]),
+        (RECORD + b"text\n" + RECORD[:-1], [("json", 1, 0), ("raw", 1, 0), ("json", 1, 0)]),
+        (b"[ERROR] text\n", [("raw", 1, 0)]),
+        (b'[{"a":1},{"b":2}]\n', [("json", 2, 0)]),
+        (b'  [ {"a":1} ]\n\t{"a":1}\n', [("json", 2, 0)]),
+        (b'[{"a":1},2]\n', [("raw", 1, 0)]),
+        (b'[{"a":1}\n', [("raw", 1, 0)]),
+        (b"[]\n[1]\n", [("raw", 2, 0)]),
+        (b'[{"a":' + b"[" * 100_000 + b"\n", [("raw", 1, 0)]),
+        (b'{"a":' * 100_000 + b"\n", [("raw", 1, 0)]),
+        (RECORD + b"{\n" + RECORD, [("json", 1, 0), ("raw", 1, 0), ("json", 1, 0)]),
+        (b"text\n{\n[x\n", [("raw", 3, 0)]),
+        (RECORD + b"\n" + RECORD, [("json", 2, 0)]),
+        (b"text\n\nmore\n", [("raw", 2, 0)]),
+        (b'{"a":"\xff"}\n', [("json", 0, 1)]),
+        (b"\xff\n", [("raw", 0, 1)]),
+        (b'\xff\n{"a":1}\n', [("raw", 0, 1), ("json", 1, 0)]),
+        (b'{"level":"loud"}\n', [("raw", 1, 0)]),
+        (b'[{"a":1},{"level":"loud"},{"b":1}]\n', [("json", 1, 0), ("raw", 1, 0), ("json", 1, 0)]),
+        (b"\x0c{}\n", [("raw", 1, 0)]),
+    ],
+)
+def test_runs(block: bytes, expected: list[tuple[str, int, int]]) -> None:
+    assert runs(block) == expected
+    if len(block) < 10_000:
+        run("auto", block)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"a":', "invalid_json: "),
+        (b'{"a":1} {"b":2}', "invalid_json: "),
+        (b'{"level":"loud"}', "invalid_level: "),
+        (b'{"timestamp":"soon"}', "invalid_timestamp: "),
+        (b"{" * 2000, "invalid_json: "),
+        (b'{"a":' * 2000, "too_deep: "),
+    ],
+)
+def test_what_looked_like_json_is_kept_whole(line: bytes, reason: str) -> None:
+    (record,) = encode("auto", line + b"\n").records
+    assert record["format"] == "raw"
+    assert record["message"] == line.decode()
+    assert record["parse_error"].startswith(reason)
+    assert len(record["parse_error"]) <= 200
+    assert (record["timestamp"], record["level"], record["service"]) == (RECEIVED_AT, "INFO", "unknown")
+
+
+def test_order_is_kept() -> None:
+    kinds = [b'{"message":"%d"}\n', b"%d\n", b'{"bad":%d\n', b'[{"message":"%d"}]\n', b"\n%d\r\n"]
+    block = b"".join(kinds[(index * index) % 5] % index for index in range(300))
+    messages = [record["message"].removeprefix('{"bad":') for record in encode("auto", block).records]
+    assert messages == [str(index) for index in range(300)]
+
+
+_lines = st.one_of(
+    st.just(RECORD[:-1]),
+    st.dictionaries(st.text(max_size=4), st.integers(), max_size=3).map(
+        lambda value: json.dumps(value).encode()
+    ),
+    st.text(max_size=20).map(str.encode),
+    st.sampled_from(
+        [b"{", b"[", b"[{}]", b"[{},1]", b" {}", b"\t[ {} ]", b"\xff", b'{"a":"\xff"}', b"", b" ", b"\r"]
+    ),
+)
+
+
+@given(st.lists(_lines, max_size=30))
+def test_each_line_gives_what_it_gives_alone(lines: list[bytes]) -> None:
+    block = b"\n".join(lines)
+    whole = encode("auto", block)
+    alone = [encode("auto", line) for line in block.split(b"\n")]
+    assert whole.records == [record for one in alone for record in one.records]
+    assert whole.rejects == [reject for one in alone for reject in one.rejects]
+    assert len(whole.records) + len(whole.rejects) == sum(1 for line in block.split(b"\n") if line.strip())
+    formats = [encoded.format for encoded in auto.encode(block, CONTEXT)]
+    assert all(one != next_ for one, next_ in pairwise(formats))
+
+
+def test_pure_blocks_are_what_their_format_makes_of_them() -> None:
+    text = b"2026-11-20 12:00:00,123 ERROR api: text\nplain\n"
+    assert encode("auto", RECORD * 2) == encode("json", RECORD * 2)
+    assert encode("auto", text) == encode("raw", text)
+    assert own(parse(json.dumps({"format": "raw"}).encode())) == {}
