@@ -14,6 +14,7 @@ from ingestd.stats import DRAINING, HEARTBEAT, PID, READY, STARTING, STATE
 State = Literal["starting", "ready", "draining", "hung", "dead"]
 DaemonState = Literal["starting", "ready", "draining", "degraded"]
 
+_DRAINING: Final = "draining"
 _SAID: Final[dict[int, State]] = {STARTING: "starting", READY: "ready", DRAINING: "draining"}
 
 
@@ -70,20 +71,23 @@ def faults(moment: Moment, workers: list[Verdict], view: View) -> dict[str, str]
     if why := supervisor_fault(moment, view):
         found["supervisor"] = why
     elif moment.supervisor[STATE] == DRAINING:
-        found["supervisor"] = "draining"
+        found["supervisor"] = _DRAINING
     for number, verdict in enumerate(workers):
         if verdict.why:
             found[f"worker {number}"] = verdict.why
     return found
 
 
-def daemon_state(moment: Moment, workers: list[Verdict], found: dict[str, str]) -> DaemonState:
-    """All of it in one word; `found` is what `faults` said. Something broken outweighs what starts or ends."""
+def daemon_state(workers: list[Verdict], found: dict[str, str]) -> DaemonState:
+    """All of it in one word; `found` is what `faults` said.
+
+    While the whole daemon drains, a worker that is gone has done its duty; otherwise what is broken comes first.
+    """
     if not found:
         return "ready"
-    states = {verdict.state for verdict in workers}
-    if states & {"hung", "dead"} or found.get("supervisor", "draining") != "draining":
-        return "degraded"
-    if "draining" in states or moment.supervisor[STATE] == DRAINING:
+    if found.get("supervisor") == _DRAINING:
         return "draining"
-    return "starting"
+    states = {verdict.state for verdict in workers}
+    if "supervisor" in found or states & {"hung", "dead"}:
+        return "degraded"
+    return "draining" if "draining" in states else "starting"

@@ -171,7 +171,7 @@ def make_report(moment: Moment, workers: list[Verdict], history: History, view: 
         listen=view.listen,
         time=datetime.fromtimestamp(now_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         uptime_seconds=max(0, now_ns - view.started_ns) / 1e9,
-        state=daemon_state(moment, workers, found),
+        state=daemon_state(workers, found),
         faults=found,
         totals=totals_of(records),
         logs_per_second=per_second(WRITTEN),
