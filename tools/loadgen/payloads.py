@@ -110,7 +110,7 @@ def build_pool(format_name: str, run: str, seed: int, records: int = POOL_RECORD
     if not RUN_PATTERN.fullmatch(run):
         raise ValueError(f"run id {run!r}: 1 to 16 of A-Z a-z 0-9 _ -")
     layout = LAYOUTS[format_name]
-    rng = Random(seed)  # noqa: S311 - variety, not secrecy
+    rng = Random(seed)
     groups = -(-records // layout.group_records)
     levels = text.levels(groups * layout.group_records, rng)
     lines: list[str] = []

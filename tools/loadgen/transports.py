@@ -13,6 +13,7 @@ still counted singly (measured: tests/loadgen/measure.py).
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 import ssl
@@ -32,6 +33,11 @@ _MESSAGE_LIMIT_BYTES = 512
 _SOL_UDP, _UDP_SEGMENT = 17, 103  # linux/udp.h; not in the socket module
 _SEGMENTS_LIMIT = 64  # UDP_MAX_SEGMENTS of Linux before 6.9
 _SEND_LIMIT_BYTES = 65_507  # a UDP payload, and so a segmented send
+_SEGMENT_ERRORS = (
+    errno.EINVAL,
+    errno.EIO,
+    errno.EMSGSIZE,
+)  # udp(7), UDP_SEGMENT: MTU too small, no checksum offload
 _SEND_BUFFER_BYTES = 4 * 1024 * 1024
 
 
@@ -203,7 +209,9 @@ def _say_close(secure: ssl.SSLSocket, deadline_s: float) -> None:
         except ssl.SSLWantReadError:
             return
         except ssl.SSLError as error:
-            if error.reason != "APPLICATION_DATA_AFTER_CLOSE_NOTIFY":  # ours is sent, and the server was talking
+            if (
+                error.reason != "APPLICATION_DATA_AFTER_CLOSE_NOTIFY"
+            ):  # ours is sent, and the server was talking
                 raise
             return
         else:
@@ -215,8 +223,6 @@ class UdpTransport:
 
     def __init__(self, target: Target, datagram_bytes: int) -> None:
         """Blocks will be cut every `datagram_bytes`, where the caller's records end too."""
-        if datagram_bytes >= DATAGRAM_LIMIT_BYTES:
-            raise ValueError(f"datagrams of {datagram_bytes} bytes")
         family, kind, protocol, _, address = socket.getaddrinfo(
             target.address, target.port, type=socket.SOCK_DGRAM
         )[0]
@@ -224,20 +230,25 @@ class UdpTransport:
         self._socket = socket.socket(family, kind, protocol)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+            self._socket.settimeout(SEND_TIMEOUT_S)
             self._socket.connect(address)
         except BaseException:
             self._socket.close()
             raise
         self._step_bytes = datagram_bytes
-        with contextlib.suppress(OSError):  # an older kernel: datagram by datagram
-            self._socket.setsockopt(_SOL_UDP, _UDP_SEGMENT, datagram_bytes)
-            self._step_bytes *= min(_SEGMENTS_LIMIT, _SEND_LIMIT_BYTES // datagram_bytes)
+        if datagram_bytes < DATAGRAM_LIMIT_BYTES:
+            self._segment(min(_SEGMENTS_LIMIT, _SEND_LIMIT_BYTES // datagram_bytes))
 
     def send(self, block: memoryview) -> None:
         """See Transport; the last datagram may be smaller."""
-        send = self._socket.send
-        for first in range(0, len(block), self._step_bytes):
-            send(block[first : first + self._step_bytes])
+        send, done = self._socket.send, 0
+        while done < len(block):
+            try:
+                done += send(block[done : done + self._step_bytes])
+            except OSError as error:
+                if error.errno not in _SEGMENT_ERRORS or self._step_bytes == self._datagram_bytes:
+                    raise
+                self._segment(1)  # this route cannot, and nothing of this send has left
 
     def notice(self) -> str:
         """See Transport: UDP servers say nothing."""
@@ -254,3 +265,10 @@ class UdpTransport:
     def abort(self) -> None:
         """See Transport."""
         self._socket.close()
+
+    def _segment(self, datagrams: int) -> None:
+        """Let each send carry so many datagrams; where the kernel does not know how, it stays at one."""
+        size = self._datagram_bytes if datagrams > 1 else 0
+        with contextlib.suppress(OSError):  # before Linux 4.18
+            self._socket.setsockopt(_SOL_UDP, _UDP_SEGMENT, size)
+            self._step_bytes = self._datagram_bytes * datagrams
