@@ -4,12 +4,13 @@
 
 A record is received when it was told apart, in flight while it waits for the writer, and then on exactly one of
 the other sides. All methods run on the worker's event loop. A worker that dies leaves its records in flight; its
-successor takes them over (`Ledger.adopt`) and settles them when recovery has read what reached the disk: that much was
+successor takes them over (a `Ledger` begins with that) and settles them when recovery has read what reached the disk: that much was
 written, the rest is dropped as `worker_crash`. So no counter ever goes back.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -111,14 +112,20 @@ class Ledger:
                 self._lost(message.durable)
 
     def _commit(self, commit: Commit) -> None:
+        written: Counter[_Source] = Counter()
+        for format_, transport, records, _ in commit.durable:
+            written[format_, transport] += records
         with self._slot.moving() as values:
+            # A death between these two would settle records on disk as dropped: so they are summed up before, and moved
+            # in a microsecond or two.
+            for source, records in written.items():
+                values[_WRITTEN[source]] += records
+                values[_IN_FLIGHT[source]] -= records
             values[_FRAMES] += commit.frames
             values[_SYNCS] += 1
             values[_LINES_BYTES] += commit.lines_bytes
             values[_WRITTEN_BYTES] += commit.written_bytes
-            for format_, transport, records, received_ns in commit.durable:
-                values[_WRITTEN[format_, transport]] += records
-                values[_IN_FLIGHT[format_, transport]] -= records
+            for _, _, records, received_ns in commit.durable:
                 latency_s = (commit.done_ns - received_ns) / 1e9
                 self._slot.observe(_LATENCY, LATENCY_BUCKETS, latency_s, records)
 
