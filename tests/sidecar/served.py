@@ -112,7 +112,7 @@ class Served:
         try:
             connection.request(method, path, headers=headers)
             response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            return Answer(response.status, dict(response.headers), response.read())
         finally:
             connection.close()
 

@@ -165,13 +165,7 @@ def test_a_hung_worker_is_named(workers: Workers) -> None:
 
 def test_rates_come_up_while_it_serves(workers: Workers, served: Served) -> None:
     move_block(workers.board, 0, 10)
-    stats = wait_for(
-        lambda: next(
-            (s for s in [served.get("/api/stats").json()] if s["logs_per_second"] is not None), None
-        ),
-        "a rate",
-    )
-    assert stats["logs_per_second"] >= 0
+    wait_for(lambda: served.get("/api/stats").json()["logs_per_second"] is not None, "a rate")
 
 
 def _move_for_ever(board: Board) -> None:
