@@ -4,8 +4,8 @@
 
 A record is received when it was told apart, in flight while it waits for the writer, and then on exactly one of
 the other sides. All methods run on the worker's event loop. A worker that dies leaves its records in flight; its
-successor takes them over (a `Ledger` begins with that) and settles them when recovery has read what reached the disk: that much was
-written, the rest is dropped as `worker_crash`. So no counter ever goes back.
+successor takes them over (a `Ledger` begins with that) and settles them when recovery has read what reached the
+disk: that much was written, the rest is dropped as `worker_crash`. So no counter ever goes back.
 """
 
 from __future__ import annotations
