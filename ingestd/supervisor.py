@@ -267,7 +267,7 @@ class Supervisor:
         child.short_lives = child.short_lives + 1 if young else 0
         if child is self._sidecar:
             # Without it nobody sees the counters, but records go on: it is tried for ever, less and less often.
-            child.due_s = time.monotonic() + min(0.1 * 2**child.short_lives, SIDECAR_PAUSE_S)
+            child.due_s = time.monotonic() + min(0.1 * 2 ** min(child.short_lives, 10), SIDECAR_PAUSE_S)
             log.error("%s %s; replacing it", child.name, _ending(code))
             return
         if child.short_lives >= SHORT_LIVES:
