@@ -70,6 +70,8 @@ class Mapper:
     def row(self, data: bytes) -> Row:
         """Make a record of one JSON text, which must be an object and valid UTF-8. Raises DecodeError."""
         fields = decode_object(data)
+        if b"\r" in data:  # in valid JSON it is whitespace, but the end of a line to many readers
+            fields = decode_object(data.replace(b"\r", b" "))
         names = tuple(fields)
         roles = _find_roles_again(names) if len(data) <= _SHORT_BYTES else _find_roles(names)
         core = _take_core(fields, roles)

@@ -10,6 +10,10 @@
 Most lines of a block share few heads. So lines are cut at the first `: ` (a call in C), each distinct head is
 read once (formats.raw_head), and one call encodes all lines. That is sound because nothing recognised goes
 beyond a `: `. A head that is not recognised to its end sends its lines the long way, a pattern per line.
+
+Measured (Python 3.11, 2 shared cores, 109-byte lines, 1,600 a block): 0.51 us of CPU per record of the first
+shape with milliseconds; plain text 1.1; times all distinct (microseconds) 2.3; dashes 3.0
+(benchmarks/micro_formats.py).
 """
 
 from collections import Counter

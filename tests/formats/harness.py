@@ -52,6 +52,7 @@ def check(encoded: Encoded) -> None:
     assert encoded.nbytes == len(output)
     assert encoded.records == output.count(b"\n")
     assert output == b"" or output.endswith(b"\n")
+    assert b"\r" not in output  # to many readers the end of a line
     records = [parse(line) for line in output.split(b"\n")[:-1]]
     timestamps = [record["timestamp"] for record in records]
     levels = [record["level"] for record in records]

@@ -86,6 +86,10 @@ ATTACKS = {
     "bad number in a field nobody reads": RECORD.replace(b"}", b',"x":01}'),
     "bottomless": RECORD.replace(b"}", b',"x":' + b"[" * 10**5 + b"}"),
     "mixed line ends": RECORD + RECORD.replace(b"\n", b"\r\n"),
+    "CR as whitespace": RECORD.replace(b",", b",\r", 1),
+    "CR CR LF": RECORD.replace(b"\n", b"\r\r\n"),
+    "CR CR at the end": RECORD + RECORD[:-1] + b"\r\r",
+    "CR in a string": RECORD.replace(b'"m"', b'"\r"'),
     "CR alone between": RECORD.replace(b"\n", b"\r") + RECORD,
 }
 
@@ -143,7 +147,13 @@ _names = st.one_of(
     st.sampled_from([*ADDED, "format", "received_at", "timestamp", "level", "service", "message"]),
     st.sampled_from(" ".join(mapping._NAMES.values()).replace("?", "").split()).map(str.title),
 )
-_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+_scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+)
 _values = st.recursive(
     _scalars | st.sampled_from(["error", "2026-11-20T12:00:00Z", "1763640000"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
