@@ -49,7 +49,7 @@ class Gate:
         if self._waiting > self._high and not self.closed:
             self.closed = True
             self._slot.add(_PAUSES)
-            for reader in self._readers:
+            for reader in tuple(self._readers):  # one may end, and be forgotten, upon being told
                 reader.pause()
 
     def free(self, nbytes: int) -> None:

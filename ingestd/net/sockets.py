@@ -10,8 +10,10 @@ socket pair that each worker has; the receiving end is inherited by a successor 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ingestd.errors import StartError
@@ -45,12 +47,18 @@ def bind_workers(
     workers: int, tcp: Address, udp: Address, backlog: int, receive_buffer_bytes: int
 ) -> list[WorkerSockets]:
     """The sockets of all workers, on one TCP and one UDP port. Raises `StartError` where a port is taken."""
-    tcp_sockets = _bind_group(workers, tcp, socket.SOCK_STREAM, "listen.tcp")
-    udp_sockets = _bind_group(workers, udp, socket.SOCK_DGRAM, "listen.udp")
-    for listener in tcp_sockets:
-        listener.listen(backlog)
-    for receiver in udp_sockets:
-        _grow_receive_buffer(receiver, receive_buffer_bytes)
+    with contextlib.ExitStack() as undo:  # closes what was bound when something after it cannot be
+        tcp_sockets = [
+            undo.enter_context(each) for each in _bind_group(workers, tcp, socket.SOCK_STREAM, "listen.tcp")
+        ]
+        udp_sockets = [
+            undo.enter_context(each) for each in _bind_group(workers, udp, socket.SOCK_DGRAM, "listen.udp")
+        ]
+        for listener in tcp_sockets:
+            listener.listen(backlog)
+        for receiver in udp_sockets:
+            _grow_receive_buffer(receiver, receive_buffer_bytes)
+        undo.pop_all()
     pairs = (socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(workers))
     made = [WorkerSockets(t, u, *pair) for t, u, pair in zip(tcp_sockets, udp_sockets, pairs, strict=True)]
     for group in made:
@@ -83,13 +91,14 @@ def kernel_drops(receiver: socket.socket) -> int:
     return int.from_bytes(counters[4 * _SK_MEMINFO_DROPS : 4 * _SK_MEMINFO_VARS], "little")
 
 
-def _bind_group(count: int, address: Address, kind: socket.SocketKind, key: str) -> list[socket.socket]:
+def _bind_group(count: int, address: Address, kind: socket.SocketKind, key: str) -> Iterator[socket.socket]:
     # A first bind without SO_REUSEPORT finds out whether another process shares the port already: two daemons would
     # otherwise split the traffic between them unseen.
     probe = _bind(address, kind, key, reuse_port=False)
     port = probe.getsockname()[1]
     probe.close()
-    return [_bind(Address(address.host, port), kind, key, reuse_port=True) for _ in range(count)]
+    for _ in range(count):
+        yield _bind(Address(address.host, port), kind, key, reuse_port=True)
 
 
 def _bind(address: Address, kind: socket.SocketKind, key: str, reuse_port: bool) -> socket.socket:

@@ -1,0 +1,118 @@
+"""Sockets before the fork: one port for all workers, clear errors, and the kernel's count of dropped datagrams."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ingestd.errors import StartError
+from ingestd.net.sockets import Address, WorkerSockets, bind_http, bind_workers, kernel_drops, shown
+
+LOCAL = Address("127.0.0.1", 0)
+
+
+@contextlib.contextmanager
+def bound(
+    workers: int, receive_buffer_bytes: int = 1 << 16, **addresses: Address
+) -> Iterator[list[WorkerSockets]]:
+    made = bind_workers(
+        workers, addresses.get("tcp", LOCAL), addresses.get("udp", LOCAL), 16, receive_buffer_bytes
+    )
+    try:
+        yield made
+    finally:
+        for group in made:
+            for each in group:
+                each.close()
+
+
+def test_all_workers_share_one_port_of_each_kind() -> None:
+    with bound(3) as groups:
+        assert len(groups) == 3
+        assert len({group.tcp.getsockname() for group in groups}) == 1
+        assert len({group.udp.getsockname() for group in groups}) == 1
+        assert all(group.tcp.getsockname()[1] for group in groups)
+        for group in groups:
+            assert group.tcp.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            assert not any(each.getblocking() for each in group)
+
+
+def test_inbox_and_outbox_are_the_ends_of_one_channel() -> None:
+    with bound(2) as groups:
+        for number, group in enumerate(groups):
+            group.outbox.send(b"%d" % number)
+        assert [group.inbox.recv(10) for group in groups] == [b"0", b"1"]
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"), [("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)], ids=["tcp", "udp"]
+)
+@pytest.mark.parametrize("reuse", [False, True])
+def test_a_port_in_use_is_refused_with_what_to_do(key: str, kind: socket.SocketKind, reuse: bool) -> None:
+    with socket.socket(socket.AF_INET, kind) as other:
+        if reuse:  # as another daemon of this kind would hold it
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(LOCAL)
+        if kind == socket.SOCK_STREAM:
+            other.listen()
+        port = other.getsockname()[1]
+        addresses: dict[str, Any] = {key: Address("127.0.0.1", port)}
+        expected = (
+            f"cannot bind listen.{key} to 127.0.0.1 port {port}: Address already in use; .*listen.{key}.port"
+        )
+        with pytest.raises(StartError, match=expected), bound(2, **addresses):
+            pass
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with (
+        pytest.raises(StartError, match=r"cannot bind listen\.tcp to 192\.0\.2\.1"),
+        bound(1, tcp=Address("192.0.2.1", 0)),
+    ):
+        pass
+
+
+def test_the_http_port_is_not_shared() -> None:
+    with bind_http(LOCAL) as http:
+        port = http.getsockname()[1]
+        with pytest.raises(StartError, match=f"cannot bind http to 127.0.0.1 port {port}"):
+            bind_http(Address("127.0.0.1", port))
+        assert shown(http) == f"127.0.0.1:{port}"
+
+
+def test_ipv6() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    try:
+        http = bind_http(Address("::1", 0))
+    except StartError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with http:
+        assert shown(http) == f"[::1]:{http.getsockname()[1]}"
+
+
+def test_a_receive_buffer_of_the_size_asked_for_or_what_the_kernel_allows() -> None:
+    with bound(1, receive_buffer_bytes=1 << 16) as small, bound(1, receive_buffer_bytes=1 << 18) as large:
+        sizes = [group[0].udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for group in (small, large)]
+    assert sizes[0] < sizes[1]
+
+
+def test_every_datagram_is_read_or_in_the_kernels_count() -> None:
+    sent = 2_000
+    with (
+        bound(1, receive_buffer_bytes=1 << 14) as (group,),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        assert kernel_drops(group.udp) == 0
+        for _ in range(sent):
+            sender.sendto(bytes(1000), group.udp.getsockname())
+        read = 0
+        with contextlib.suppress(BlockingIOError):
+            while group.udp.recv(2000):
+                read += 1
+        assert 0 < read < sent
+        assert read + kernel_drops(group.udp) == sent
