@@ -22,8 +22,8 @@ from ingestd.units import GB, KB, MB
 
 DEFAULT_PATHS: Final = (Path("conf/ingestd.toml"), Path("/etc/ingestd/ingestd.toml"))
 
-CORE_FIELDS: Final = frozenset({"timestamp", "level", "service", "message"})
-"""What every record has from its sender; an enrichment field may not be named so."""
+RESERVED_FIELDS: Final = frozenset({"timestamp", "level", "service", "message", "format", "received_at"})
+"""What every record has by itself; an enrichment field may not be named so."""
 
 _INT_MAX: Final = 2**31 - 1  # the kernel takes socket buffer sizes and backlogs as a C int
 
@@ -213,8 +213,8 @@ def _broken_rules(config: Config) -> Iterator[Problem]:
         reason = f"must be below buffer.high_water, which is {toml_text(high, 'bytes')}"
         yield Problem("buffer.low_water", toml_text(low, "bytes"), reason, ("buffer.high_water",))
     for name, value in config.enrich.fields.items():
-        if not name or name in CORE_FIELDS:
-            reason = f"must have another name than {', '.join(sorted(CORE_FIELDS))}, which senders set"
+        if not name or name in RESERVED_FIELDS:
+            reason = f"must have another name than {', '.join(sorted(RESERVED_FIELDS))}, which records have"
             yield Problem(f"enrich.fields.{name}", toml_text(value), reason)
 
 
