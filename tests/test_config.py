@@ -236,10 +236,12 @@ class TestRules:
         assert "another port" in problems_of(None, "http.port=3001")["http.port"]
         assert load(None, ["http.port=0", "listen.tcp.port=0"]).http.port == 0
 
-    @pytest.mark.parametrize("name", ["timestamp", "level", "service", "message", '""'])
+    @pytest.mark.parametrize(
+        "name", ["timestamp", "level", "service", "message", "format", "received_at", '""']
+    )
     def test_enrichment_never_takes_a_core_field(self, name: str) -> None:
         (message,) = problems_of(None, f"enrich.fields.{name}=x").values()
-        assert "must have another name than level, message, service, timestamp" in message
+        assert "must have another name than format, level, message, received_at, " in message
 
     def test_enrichment_fields_are_strings(self) -> None:
         assert "in quotes" in problems_of(None, "enrich.fields.shard=3")["enrich.fields.shard"]
