@@ -1,0 +1,137 @@
+"""`python -m benchmarks`: measure everything, print one table, and say whether the goals were met.
+
+Takes about seven minutes, `--quick` about one. Uses loopback only, a temporary folder on disk (a few gigabytes for a
+minute at a million records a second), and leaves neither files nor processes. Exit code 1: records were lost, doubled
+or miscounted, or the daemon failed. A missed goal of speed is printed and is no failure: machines differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from benchmarks import profiling, results, rsyslog, scenarios, table
+from benchmarks.errors import BenchmarkError, UnavailableError
+from benchmarks.goals import judge
+from benchmarks.machine import describe
+from benchmarks.outcome import Load, Outcome, Skipped
+from benchmarks.scenarios import Plan
+from ingestd import certs
+
+PARTS: Final = ("start", "json", "raw", "udp", "overload", "slow", "profile", "peers")
+
+
+#: Characters that the tables need.
+_NARROWEST: Final = 110
+
+
+class Run:
+    """One run: a method per part, each adding what it found to `outcome`."""
+
+    def __init__(self, plan: Plan, quick: bool, console: Console) -> None:
+        self.outcome = Outcome(machine=describe(plan.folder), quick=quick)
+        self._plan = plan
+        self._quick = quick
+        self._console = console
+
+    def part(self, name: str) -> None:
+        """Measure one of `PARTS`. BenchmarkError: what is measured failed."""
+        ways: dict[str, Callable[[], None]] = {
+            "start": self._start,
+            "json": lambda: self._load(scenarios.tcp(self._plan, "json")),
+            "raw": lambda: self._load(scenarios.tcp(self._plan, "raw")),
+            "udp": lambda: self._load(scenarios.udp(self._plan)),
+            "overload": lambda: self._load(scenarios.udp_overload(self._plan)),
+            "slow": lambda: self._load(scenarios.slow_writer(self._plan)),
+            "profile": self._profile,
+            "peers": self._peers,
+        }
+        with self._console.status(f"measuring {name} …"):
+            ways[name]()
+
+    def _load(self, load: Load) -> None:
+        self.outcome.loads.append(load)
+        self._console.print(
+            f"{load.name}: {load.records_per_s:,.0f} records/s at {load.cpu_us:.2f} us", highlight=False
+        )
+
+    def _start(self) -> None:
+        self.outcome.startups_s = scenarios.startups(self._plan)
+        self.outcome.idle_shares = scenarios.idle(self._plan)
+
+    def _profile(self) -> None:
+        load = self.outcome.load("json TLS")
+        if load is None:
+            self._skip(Skipped("profile", "it is the profile of the part json, which was left out"))
+        else:
+            seconds = 3.0 if self._quick else 8.0
+            self.outcome.profile = profiling.profile(self._plan, load, seconds, self._skip)
+
+    def _peers(self) -> None:
+        ours = self.outcome.load("json TLS")
+        try:
+            root = rsyslog.unpack(self._plan.folder / "rsyslog")
+            for setting in rsyslog.SETTINGS:
+                records = 300_000 if self._quick else 3_000_000
+                ours_us = ours.cpu_us if ours else 0.0
+                peer = rsyslog.measure(root, self._plan.folder, self._plan.certs, setting, records, ours_us)
+                self.outcome.peers.append(peer)
+                self._console.print(f"{peer.name}: {peer.cpu_us:.2f} us", highlight=False)
+        except UnavailableError as error:
+            self._skip(Skipped("rsyslog", str(error)))
+
+    def _skip(self, skipped: Skipped) -> None:
+        self.outcome.skipped.append(skipped)
+
+
+def _plan(folder: Path, quick: bool, seconds: float | None) -> Plan:
+    made = folder / "certs"
+    certs.make(made)
+    if quick:
+        return Plan(folder, made, seconds or 5, 3, 3, 4, 3, 3)
+    return Plan(folder, made, seconds or 60, 10, 10, 12, 5, 5)
+
+
+def main() -> int:
+    """Run the parts; the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=(__doc__ or "").partition("\n\n")[0]
+    )
+    parser.add_argument("--quick", action="store_true", help="short loads: a minute in all, to try things")
+    parser.add_argument("--seconds", type=float, help="length of the TCP loads (default 60, --quick 5)")
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=" ".join(PARTS)
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome as JSON, too")
+    parser.add_argument("--write", action="store_true", help=f"write {results.RESULTS.name} and its chart")
+    parser.add_argument("--folder", type=Path, help="where the temporary folder goes; a disk, not a tmpfs")
+    options = parser.parse_args()
+    console = Console()
+    console.width = max(console.width, _NARROWEST)  # a pipe has no width
+    with tempfile.TemporaryDirectory(prefix="ingestd-bench-", dir=options.folder) as folder:
+        run = Run(_plan(Path(folder), options.quick, options.seconds), options.quick, console)
+        try:
+            for part in (part for part in PARTS if part in options.only):
+                run.part(part)
+        except BenchmarkError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
+    outcome = run.outcome
+    outcome.goals = judge(outcome)
+    table.show(outcome, console)
+    if options.json is not None:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(outcome)) + b"\n")
+    if options.write:
+        results.write(outcome)
+    return int(any(not goal.met for goal in outcome.goals if goal.exactness))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

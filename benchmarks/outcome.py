@@ -1,0 +1,109 @@
+"""What a run found: plain values, which are also the JSON of `--json`. Times in seconds, sizes in bytes, CPU in us."""
+
+from __future__ import annotations
+
+import msgspec
+
+from benchmarks.load import Verdict
+from benchmarks.machine import Machine
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """One load on the daemon. CPU is that of all workers' threads per record received.
+
+    `sent` are records, `datagrams` what carried them over UDP. `verdict` is None where loss was to be expected.
+    """
+
+    name: str
+    format: str
+    transport: str
+    sent: int
+    received: int
+    written: int
+    seconds: float
+    records_per_s: float
+    in_mb_per_s: float
+    cpu_us: float
+    cpu_system_us: float
+    loop_us: float
+    writer_us: float
+    sender_us: float
+    peak_rss_bytes: int
+    compression_ratio: float
+    p50_s: float
+    p99_s: float
+    offered_per_s: float = 0.0
+    datagrams: int = 0
+    received_datagrams: int = 0
+    kernel_drops: int = 0
+    backpressure_pauses: int = 0
+    verdict: Verdict | None = None
+
+
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """Another program on the same corpus. `times` is its CPU per record over ours."""
+
+    name: str
+    version: str
+    does: str
+    records: int
+    records_per_s: float
+    cpu_us: float
+    peak_rss_bytes: int
+    compression_ratio: float
+    times: float
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage of the hot path, in nanoseconds per record: timed alone, and its part of the running daemon.
+
+    None: not measured that way.
+    """
+
+    name: str
+    alone_ns: float | None
+    daemon_ns: float | None
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the CPU of the JSON load over TLS goes. `page_fault_share` lies across the stages."""
+
+    method: str
+    samples: int
+    page_fault_share: float
+    stages: list[Stage]
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A part that could not be measured here."""
+
+    part: str
+    why: str
+
+
+class Goal(msgspec.Struct, frozen=True):
+    """One figure to reach. `exactness`: it is about records, not about speed, and a run that misses it fails."""
+
+    name: str
+    limit: str
+    measured: str
+    met: bool
+    exactness: bool = False
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """A whole run."""
+
+    machine: Machine
+    quick: bool
+    loads: list[Load] = []
+    peers: list[Peer] = []
+    startups_s: list[float] = []
+    idle_shares: list[float] = []
+    profile: Profile | None = None
+    skipped: list[Skipped] = []
+    goals: list[Goal] = []
+
+    def load(self, name: str) -> Load | None:
+        """The load of that name, if it was run."""
+        return next((load for load in self.loads if load.name == name), None)

@@ -1,0 +1,84 @@
+"""RESULTS.md and its chart: the last run on the standard machine, and what was measured how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from benchmarks import chart
+from benchmarks.outcome import Outcome
+from benchmarks.table import machine_lines, markdown, tables
+
+FOLDER: Final = Path(__file__).parent
+RESULTS: Final = FOLDER / "RESULTS.md"
+CHART: Final = FOLDER / "results.svg"
+
+_HEAD: Final = """\
+# Results
+
+Written by `make bench ARGS=--write`; nothing here was typed in by hand.
+
+"""
+
+_METHOD: Final = """\
+## What was measured, and how
+
+Everything runs on one machine over loopback: the daemon with two workers and its defaults (zstd level 1,
+commits every second, enrichment with host, environment, version and source address), loadgen on the same cores
+with 4 connections and 2 processes, files in a temporary folder. What loadgen takes of the cores, the daemon
+does not have.
+
+- **records/s, MB/s** are what was received, over the time from the first byte to the last clean close.
+- **CPU us/record** is user and kernel time of all threads of all workers (`/proc/<pid>/stat`), from before the
+  load until its last record was on disk, over the records received. *loop thread* is the event loop's thread
+  (socket, TLS, framing, decoding, splicing, counting), *writer thread* everything else (compression, files).
+  What loadgen used for itself stands last.
+- **peak MB/worker** is the largest resident set of a worker (`VmHWM`), pages shared with the supervisor
+  included.
+- **ratio** is bytes of enriched lines over bytes on disk. **p50, p99** are seconds from a record's receipt to
+  the return of the `fdatasync` that covers it, from the daemon's own histogram (its default commit interval is
+  a second).
+- **lost** is sent less written. After every load the daemon is stopped and `loadgen verify` looks for each
+  sequence on disk; that is the goal *stored exactly once*.
+- **json UDP** offers 500,000 records/s in datagrams of 1,360 bytes (8 records). **json UDP overload** does not
+  pace: what the kernel drops is lost and must be counted.
+- **json TLS, slow writer** runs at zstd level 12, finds out what the writer can then take, and offers twice as
+  much.
+- **Where the CPU goes**: *timed alone* is each stage by itself in one process over the same blocks, the least
+  it can cost; *in the daemon* is its share of the call stacks that `perf` sampled of both workers under the
+  same load, times the CPU per record of the loop's and the writer's threads. What the two differ by is cold
+  caches, the GIL and neighbours on the core; of the event loop only the queue and the counters can be timed
+  alone.
+- **Peers** get the same records from the same loadgen. What rsyslog does and does not do, and why this setting,
+  is said at the head of `benchmarks/rsyslog.py`: doubts went in its favour.
+"""
+
+
+def render(outcome: Outcome) -> str:
+    """The text of RESULTS.md."""
+    parts = [
+        _HEAD + "\n\n".join(machine_lines(outcome)),
+        f"![CPU per record by stage, peers beside]({CHART.name})",
+    ]
+    for table in tables(outcome):
+        parts.append(f"## {table.title}\n\n{markdown(table)}")
+        if table.title.startswith("Where") and outcome.profile is not None:
+            parts.append(_profile_note(outcome))
+    return "\n\n".join([*parts, _METHOD])
+
+
+def _profile_note(outcome: Outcome) -> str:
+    profile = outcome.profile
+    assert profile is not None
+    if not profile.samples:
+        return f"Profile: {profile.method}."
+    return (
+        f"Profile: {profile.method}, {profile.samples:,} samples; {profile.page_fault_share:.0%} of them were page "
+        "faults, in whichever stage touched new memory."
+    )
+
+
+def write(outcome: Outcome) -> None:
+    """Write both files."""
+    RESULTS.write_text(render(outcome))
+    CHART.write_text(chart.draw(outcome))

@@ -1,0 +1,200 @@
+"""The loads: each starts a daemon of its own, drives it, stops it, and lets loadgen verify what was stored.
+
+CPU is counted from before the load until everything received is on disk, so nothing of a record's cost is left out;
+what an idle daemon uses in between is in it too, and is next to nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from benchmarks import procfs
+from benchmarks.daemon import WORKERS, Daemon
+from benchmarks.load import RECORDS_PER_DATAGRAM, Offer, Sent, Target, Verdict, send, verify
+from benchmarks.outcome import Load
+
+#: zstd level at which the writer takes a fraction of what the loop can decode: a slow disk, without a slow disk.
+SLOW_LEVEL: Final = 12
+
+UDP_RATE: Final = 500_000
+
+
+class Plan(NamedTuple):
+    """How long each load lasts; where files go and what the daemon's certificates are."""
+
+    folder: Path
+    certs: Path
+    tcp_s: float
+    udp_s: float
+    overload_s: float
+    slow_s: float
+    idle_s: float
+    startups: int
+
+
+@contextmanager
+def fresh(plan: Plan, **settings: object) -> Iterator[Daemon]:
+    """A daemon in a folder that goes when it is done, for a load leaves gigabytes."""
+    folder = plan.folder / "daemon"
+    try:
+        with Daemon(folder, plan.certs, **settings) as daemon:
+            yield daemon
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def tcp(plan: Plan, format_: str) -> Load:
+    """As fast as the senders' cores allow, over TLS."""
+    with fresh(plan) as daemon:
+        return _drive(daemon, plan, f"{format_} TLS", format_, "tls", Offer(plan.tcp_s))
+
+
+def udp(plan: Plan) -> Load:
+    """A steady rate in datagrams of 1,360 bytes: none may be lost."""
+    with fresh(plan) as daemon:
+        return _drive(daemon, plan, "json UDP", "json", "udp", Offer(plan.udp_s, UDP_RATE))
+
+
+def udp_overload(plan: Plan) -> Load:
+    """More than can be read: every datagram must be accounted for, as read or as dropped by the kernel."""
+    with fresh(plan) as daemon:
+        return _drive(daemon, plan, "json UDP overload", "json", "udp", Offer(plan.overload_s), lossy=True)
+
+
+def slow_writer(plan: Plan) -> Load:
+    """Twice what the writer can take: memory stays bounded and nothing is lost.
+
+    What it can take is found out first, by an unpaced load; both loads are verified and count towards the memory.
+    """
+    with fresh(plan, segment__level=SLOW_LEVEL) as daemon:
+        first = _send(daemon, plan, "json", "tls", Offer(plan.slow_s / 2), "first")
+        offered = int(2 * first.rate)
+        name = "json TLS, slow writer"
+        load = _drive(daemon, plan, name, "json", "tls", Offer(plan.slow_s, offered))
+        verdict = verify(daemon.data, _report(plan, "first"), WORKERS)
+    assert load.verdict is not None
+    both = [sum(pair) for pair in zip(_numbers(load.verdict), _numbers(verdict), strict=True)]
+    return msgspec.structs.replace(load, verdict=Verdict(*both))
+
+
+def startups(plan: Plan) -> list[float]:
+    """Seconds from exec to ready, of daemons on empty folders."""
+    taken = []
+    for _ in range(plan.startups):
+        with fresh(plan) as daemon:
+            taken.append(daemon.startup_s)
+    return taken
+
+
+def idle(plan: Plan) -> list[float]:
+    """The share of one core that each worker uses when nothing is sent."""
+    with fresh(plan) as daemon:
+        pids = daemon.worker_pids()
+        time.sleep(1)  # the start is over
+        before, begun_s = [procfs.run_s(pid) for pid in pids], time.monotonic()
+        time.sleep(plan.idle_s)
+        passed_s = time.monotonic() - begun_s
+        return [(procfs.run_s(pid) - was_s) / passed_s for pid, was_s in zip(pids, before, strict=True)]
+
+
+def _drive(
+    daemon: Daemon, plan: Plan, name: str, format_: str, transport: str, offer: Offer, lossy: bool = False
+) -> Load:
+    """Send, wait until all is on disk, take the figures, stop, verify."""
+    before, used = daemon.settle(), daemon.use()
+    buckets = daemon.latency_buckets()
+    sent = _send(daemon, plan, format_, transport, offer, "load")
+    after, use = daemon.settle(), daemon.use().since(used)
+    p50_s, p99_s = (quantile(q, buckets, daemon.latency_buckets()) for q in (0.5, 0.99))
+    peak_rss_bytes = daemon.peak_rss_bytes()
+    daemon.stop()
+    moved = {name: after["totals"][name] - before["totals"][name] for name in ("received", "written")}
+    received = moved["received"]
+    per_record = 1e6 / max(1, received)
+    lines_bytes, written_bytes = (
+        after["bytes"][which] - before["bytes"][which] for which in ("encoded", "written")
+    )
+    is_udp = transport == "udp"
+    return Load(
+        name=name,
+        format=format_,
+        transport=transport,
+        sent=sent.sent,
+        received=received,
+        written=moved["written"],
+        seconds=sent.seconds,
+        records_per_s=received / sent.seconds,
+        in_mb_per_s=_moved(before, after, "bytes", "received", "udp" if is_udp else "tcp")
+        / sent.seconds
+        / 1e6,
+        cpu_us=use.process.total_s * per_record,
+        cpu_system_us=use.process.system_s * per_record,
+        loop_us=use.loop.total_s * per_record,
+        writer_us=use.writer.total_s * per_record,
+        sender_us=sent.cpu_us_per_record,
+        peak_rss_bytes=peak_rss_bytes,
+        compression_ratio=lines_bytes / max(1, written_bytes),
+        p50_s=p50_s,
+        p99_s=p99_s,
+        offered_per_s=float(offer.rate),
+        datagrams=-(-sent.sent // RECORDS_PER_DATAGRAM) if is_udp else 0,
+        received_datagrams=_moved(before, after, "udp", "datagrams"),
+        kernel_drops=_moved(before, after, "udp", "kernel_drops"),
+        backpressure_pauses=_moved(before, after, "backpressure_pauses"),
+        verdict=None if lossy else verify(daemon.data, _report(plan, "load"), WORKERS),
+    )
+
+
+def _send(daemon: Daemon, plan: Plan, format_: str, transport: str, offer: Offer, name: str) -> Sent:
+    port = daemon.port("udp" if transport == "udp" else "tcp")
+    return send(Target(transport, port, plan.certs / "ca.crt"), format_, offer, _report(plan, name))
+
+
+def _report(plan: Plan, name: str) -> Path:
+    return plan.folder / f"{name}.json"
+
+
+def _moved(before: dict[str, Any], after: dict[str, Any], *path: str) -> int:
+    """How far a counter of /api/stats went; one that never moved may not be there."""
+    values = []
+    for stats in (before, after):
+        value: Any = stats
+        for key in path:
+            value = value.get(key, {})
+        values.append(int(value or 0))
+    return values[1] - values[0]
+
+
+def _numbers(verdict: Verdict) -> tuple[int, ...]:
+    return verdict.expected, verdict.found, verdict.missing, verdict.duplicated, verdict.unexpected
+
+
+def quantile(q: float, before: dict[float, float], after: dict[float, float]) -> float:
+    """Of the observations between two readings of a cumulative histogram, linear within a bucket; 0 for none.
+
+    What lies beyond the last finite bound is given as that bound.
+    """
+    bounds = sorted(after)
+    counts = [after[bound] - before.get(bound, 0.0) for bound in bounds]
+    wanted = q * counts[-1]
+    low_s = below = 0.0
+    for bound, count in zip(bounds, counts, strict=True):
+        if count >= wanted and count > below:
+            if bound == float("inf"):
+                return low_s
+            return low_s + (bound - low_s) * (wanted - below) / (count - below)
+        low_s, below = bound, count
+    return 0.0
+
+
+def median(values: list[float]) -> float:
+    """0 for none."""
+    return statistics.median(values) if values else 0.0

@@ -1,0 +1,143 @@
+"""A run as tables of text: the same rows for the terminal and for RESULTS.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeVar
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from benchmarks.outcome import Load, Outcome, Peer, Stage
+from benchmarks.scenarios import median
+
+T = TypeVar("T")
+
+
+class Table(NamedTuple):
+    """One table; the first column is text, the others are numbers unless `prose`."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    prose: bool = False
+
+
+_LOAD_ROWS: Final[tuple[tuple[str, Callable[[Load], str]], ...]] = (
+    ("records/s", lambda load: f"{load.records_per_s:,.0f}"),
+    ("offered/s", lambda load: f"{load.offered_per_s:,.0f}" if load.offered_per_s else "unpaced"),
+    ("MB/s in", lambda load: f"{load.in_mb_per_s:.0f}"),
+    ("CPU us/record", lambda load: f"{load.cpu_us:.2f}"),
+    ("of it kernel", lambda load: f"{load.cpu_system_us:.2f}"),
+    ("of it loop thread", lambda load: f"{load.loop_us:.2f}"),
+    ("of it writer thread", lambda load: f"{load.writer_us:.2f}"),
+    ("peak MB/worker", lambda load: f"{load.peak_rss_bytes / 1e6:.0f}"),
+    ("compression ratio", lambda load: f"{load.compression_ratio:.1f}"),
+    ("latency p50 s", lambda load: f"{load.p50_s:.2f}"),
+    ("latency p99 s", lambda load: f"{load.p99_s:.2f}"),
+    ("seconds", lambda load: f"{load.seconds:.1f}"),
+    ("records sent", lambda load: f"{load.sent:,}"),
+    ("lost", lambda load: f"{load.sent - load.written:,}"),
+    ("loadgen CPU us/record", lambda load: f"{load.sender_us:.2f}"),
+)
+
+_PEER_COLUMNS: Final[tuple[tuple[str, Callable[[Peer], str]], ...]] = (
+    ("peer", lambda peer: f"{peer.name} ({peer.version})"),
+    ("records/s", lambda peer: f"{peer.records_per_s:,.0f}"),
+    ("CPU us/record", lambda peer: f"{peer.cpu_us:.2f}"),
+    ("times ingestd", lambda peer: f"{peer.times:.1f}" if peer.times else "-"),
+    ("peak MB", lambda peer: f"{peer.peak_rss_bytes / 1e6:.0f}"),
+    ("ratio", lambda peer: f"{peer.compression_ratio:.1f}"),
+    ("records", lambda peer: f"{peer.records:,}"),
+)
+
+
+def tables(outcome: Outcome) -> list[Table]:
+    """What was measured, the goals last."""
+    made = [_loads(outcome), _of("Peers", _PEER_COLUMNS, outcome.peers), _stages(outcome)]
+    made.append(Table("Start and idle", ("what", "measured"), _small(outcome)))
+    goals = [
+        (goal.name, goal.limit, goal.measured, "met" if goal.met else "MISSED") for goal in outcome.goals
+    ]
+    made.append(Table("Goals", ("goal", "limit", "measured", ""), goals))
+    skipped = [(part.part, part.why) for part in outcome.skipped]
+    made.append(Table("Not measured", ("part", "why"), skipped, prose=True))
+    return [table for table in made if table.rows]
+
+
+def _loads(outcome: Outcome) -> Table:
+    """A column per load: there are more figures than loads, and a terminal is narrow."""
+    rows = [(name, *map(cell, outcome.loads)) for name, cell in _LOAD_ROWS] if outcome.loads else []
+    return Table("Loads", ("", *(load.name for load in outcome.loads)), rows)
+
+
+def _of(title: str, columns: tuple[tuple[str, Callable[[T], str]], ...], items: list[T]) -> Table:
+    return Table(
+        title,
+        tuple(name for name, _ in columns),
+        [tuple(cell(item) for _, cell in columns) for item in items],
+    )
+
+
+def _stages(outcome: Outcome) -> Table:
+    profile = outcome.profile
+    stages = profile.stages if profile else []
+    rows = [(stage.name, _ns(stage.alone_ns), _ns(stage.daemon_ns)) for stage in stages]
+    if stages:
+        rows.append(("sum", _ns(_sum(stages, "alone_ns")), _ns(_sum(stages, "daemon_ns"))))
+    return Table(
+        "Where the CPU goes, json TLS, ns per record", ("stage", "timed alone", "in the daemon"), rows
+    )
+
+
+def _sum(stages: list[Stage], column: str) -> float | None:
+    values: list[float | None] = [getattr(stage, column) for stage in stages]
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _ns(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def _small(outcome: Outcome) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    if outcome.startups_s:
+        each = ", ".join(f"{taken_s:.2f}" for taken_s in outcome.startups_s)
+        rows.append((f"exec to ready, median of {each} s", f"{median(outcome.startups_s):.2f} s"))
+    if outcome.idle_shares:
+        each = ", ".join(f"{share:.2%}" for share in outcome.idle_shares)
+        rows.append(("CPU of an idle worker, share of one core, each", each))
+    return rows
+
+
+def machine_lines(outcome: Outcome) -> list[str]:
+    """The machine, in two lines."""
+    machine = outcome.machine
+    packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    return [
+        f"{machine.cpu}, {machine.cores} cores, {machine.memory_gb:.0f} GB, {machine.system}, "
+        f"Linux {machine.kernel}, {machine.filesystem}; {machine.date}, load average before "
+        f"{machine.load_before:.2f}{', quick run' if outcome.quick else ''}",
+        f"Python {machine.python}, {packages}",
+    ]
+
+
+def show(outcome: Outcome, console: Console) -> None:
+    """Print everything."""
+    for line in machine_lines(outcome):
+        console.print(line, highlight=False)
+    for table in tables(outcome):
+        shown = RichTable(title=table.title, title_justify="left")
+        for number, name in enumerate(table.head):
+            shown.add_column(name, justify="right" if number and not table.prose else "left")
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown)
+
+
+def markdown(table: Table) -> str:
+    """A GitHub table."""
+    rule = ["---"] + ["---" if table.prose else "---:"] * (len(table.head) - 1)
+    rows = [table.head, tuple(rule), *table.rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
