@@ -37,11 +37,16 @@ class Enricher:
             "pod_name": pod_name(),
         }
         constant = {name: value for name, value in {**known, **fields}.items() if value}
-        self._constant = {name: orjson.dumps(value) for name, value in constant.items()}
+        self._constant = {name: _json(value) for name, value in constant.items()}
         self.source = lru_cache(_SOURCES)(self._source)
 
     def _source(self, source_ip: str) -> Enrichment:
         return Enrichment({**self._constant, "source_ip": orjson.dumps(source_ip)})
+
+
+def _json(value: str) -> bytes:
+    """`value` as JSON; what was not UTF-8 in the environment (a lone surrogate here, PEP 383) is replaced."""
+    return orjson.dumps(value.encode(errors="surrogateescape").decode(errors="replace"))
 
 
 def container_id(
@@ -58,7 +63,9 @@ def container_id(
         return given
     for path, marker in ((cgroup, ""), (mountinfo, "/etc/hostname")):
         try:
-            lines = path.read_text().splitlines()
+            lines = path.read_text(
+                "utf-8", errors="replace"
+            ).splitlines()  # a mount point may be named by any bytes
         except OSError:
             continue  # no procfs: not a Linux container that could be named
         for line in lines:

@@ -37,3 +37,9 @@ class Notifier:
                 self._socket.sendto("\n".join(assignments).encode(), self._address)
             except OSError as error:
                 log.warning("cannot notify systemd: %s", error)
+
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None

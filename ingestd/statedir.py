@@ -46,6 +46,11 @@ def lock_data_dir(data_dir: Path) -> IO[str]:
         raise StartError(
             f"another ingestd (pid {holder}) uses {data_dir}; stop it, or set server.data_dir to another folder"
         ) from None
+    except OSError as error:
+        file.close()
+        raise StartError(
+            f"cannot lock {data_dir / LOCK_FILE}: {error.strerror}; set server.data_dir to a file system with locks"
+        ) from error
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
     file.flush()
@@ -53,11 +58,16 @@ def lock_data_dir(data_dir: Path) -> IO[str]:
 
 
 def announce(state_dir: Path, listen: dict[str, str]) -> None:
-    """Write `ingestd.json`, whole or not at all: the pid and where the daemon listens."""
+    """Write `ingestd.json`, whole or not at all: the pid and where the daemon listens. Raises `StartError`."""
     path = state_dir / STATE_FILE
     temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(orjson.dumps({"pid": os.getpid(), **listen}, option=orjson.OPT_APPEND_NEWLINE))
-    temporary.rename(path)
+    try:
+        temporary.write_bytes(orjson.dumps({"pid": os.getpid(), **listen}, option=orjson.OPT_APPEND_NEWLINE))
+        temporary.rename(path)
+    except OSError as error:
+        raise StartError(
+            f"cannot write {path}: {error.strerror}; make room or set server.state_dir to another folder"
+        ) from error
 
 
 def withdraw(state_dir: Path) -> None:
