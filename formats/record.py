@@ -23,6 +23,9 @@ REASONS: tuple[str, ...] = (
     "invalid_level",  # a level that is neither a known name nor a known number
     "invalid_field",  # a core field of a type that cannot be mapped
     "too_deep",  # nested deeper than the decoder follows, some 900 levels
+    "invalid_protobuf",  # bytes that are no LogEntry, or text in one that is not UTF-8
+    "invalid_avro",  # a block of an Avro container that its codec or its schema does not fit
+    "invalid_frame",  # what should say where a record ends does not; the connection is closed
     "oversize",  # longer than the limit; found by framing
     "truncated",  # cut off by the end of the stream; found by who reads the stream
 )
