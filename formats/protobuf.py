@@ -1,0 +1,337 @@
+"""Protobuf: a stream of `LogEntry` (formats/schemas/log_entry.proto), each behind its length, to stored records.
+
+The fast way takes a block whose entries have the same fields, each once and in order, as all serialisers write
+them. Entries one behind the other are one `LogColumns`, since Protobuf adds up repeated fields: one call in C
+gives the columns of all records, a tenth of what message by message costs. That holds only if no entry lacks a field
+or has one more, so numpy walks all entries at once, from tag to tag, and each must end where its frame ends.
+The length before an entry is not cut out but made part of it (`_fuse`):
+
+    1 byte    4f 0a 1b …       ->  0a 9b 00 …        the length of the first field takes a byte more than it needs
+    2 bytes   9f 01 0a 1b …    ->  78 00 0a 1b …     a field of its own, `filler`
+    3 bytes   9f 81 01 0a …    ->  78 80 00 0a …
+
+Other blocks are parsed as a `LogBatch`; one that fails is cut into pieces, down to single entries around what is bad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from itertools import pairwise, repeat
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
+
+import msgspec
+import numpy as np
+from google.protobuf.message import DecodeError as ProtobufError
+from numpy.typing import NDArray
+
+from formats import levels, timestamps
+from formats.delimited import Frames, Positions, cut, frames, read_length
+from formats.errors import DecodeError
+from formats.record import CORE_FIELDS, LEVELS, Context, Encoded, tally
+from formats.schemas.log_columns_pb2 import LogColumns
+from formats.schemas.log_entry_pb2 import LogBatch, LogEntry
+
+_FORMAT = "protobuf"
+_OWN = (*CORE_FIELDS, "run", "seq")
+_RESERVED = frozenset(_OWN)
+_ATTRIBUTE = "attributes."  # goes before the name of an attribute that is also a field's
+
+_TEXT_TAGS = (0x0A, 0x12, 0x1A, 0x22, 0x32)  # number << 3 | 2: timestamp, level, service, message, run
+_SEQ_TAG = 0x38  # 7 << 3 | 0
+_FILLER_TAG = 0x78  # 15 << 3 | 0
+_ENTRIES_TAG = b"\x0a"  # of LogBatch
+
+_PIECES = 8  # into how many a failed block is cut
+_SINGLE = 32  # fewer are not worth another try
+_CHUNK_RECORDS = (
+    512  # some 150 KB of lines: memory that the allocator reuses; larger would be mapped anew each time
+)
+_NOTHING: frozenset[str] = frozenset()
+_encoder = msgspec.json.Encoder()
+
+
+Bytes = NDArray[np.uint8]
+
+
+class _Columns(NamedTuple):
+    """The fields of some entries. No `attributes` if none has any."""
+
+    timestamps: list[str]
+    levels: list[str]
+    services: list[str]
+    messages: list[str]
+    runs: list[str]
+    seqs: list[int]
+    attributes: list[Mapping[str, str]] | None = None
+
+
+def encode(block: bytes, context: Context) -> list[Encoded]:
+    """Make records of whole frames; a last one cut short is refused. Always one `Encoded`."""
+    encoded = Encoded(_FORMAT)
+    rest = b""
+    if not isinstance(block, Frames):
+        block, rest = cut(block)
+    _encode_into(block, context, encoded)
+    if rest:
+        encoded.reject("truncated", rest, "the frame is longer than what is left")
+    return [encoded]
+
+
+def _encode_into(block: Frames, context: Context, encoded: Encoded) -> None:
+    number = len(block.starts)
+    if (made := _encode_bulk(block, context)) is not None:
+        encoded.append(made)
+        return
+    step = max(-(-number // _PIECES), _SINGLE) if number > _SINGLE else 1
+    bounds = [*block.starts.tolist(), len(block)]
+    for first in range(0, number, step):
+        start, end = bounds[first], bounds[min(first + step, number)]
+        if step > 1:
+            _encode_into(
+                frames(block[start:end], block.starts[first : first + step] - start), context, encoded
+            )
+        else:
+            _, body = read_length(block, start)
+            _encode_one(block[body:end], context, encoded)
+
+
+def _encode_bulk(block: Frames, context: Context) -> Encoded | None:
+    """All records at once, None if one of them is bad."""
+    if not len(block.starts):
+        return Encoded(_FORMAT)
+    try:
+        return _encode_columns(_read_columns(block) or _read_batch(block), context)
+    except (DecodeError, ProtobufError):
+        return None
+
+
+def _encode_one(message: bytes, context: Context, encoded: Encoded) -> None:
+    try:
+        encoded.append(_encode_columns(_take([LogEntry.FromString(message)]), context))
+    except DecodeError as error:
+        encoded.reject(error.reason, message, error.detail)
+    except ProtobufError:
+        encoded.reject("invalid_protobuf", message, "not a LogEntry, or text in it is not UTF-8")
+
+
+def _read_batch(block: Frames) -> _Columns:
+    bounds = [*block.starts.tolist(), len(block)]
+    pieces = [block[start:end] for start, end in pairwise(bounds)]
+    return _take(LogBatch.FromString(_ENTRIES_TAG + _ENTRIES_TAG.join(pieces)).entries)
+
+
+_fields: Callable[[LogEntry], tuple[Any, ...]] = attrgetter(
+    "timestamp", "level", "service", "message", "run", "seq", "attributes"
+)
+
+
+def _take(entries: Iterable[LogEntry]) -> _Columns:
+    columns = _Columns(*map(list, zip(*map(_fields, entries), strict=True)))
+    return columns if any(columns.attributes or ()) else columns._replace(attributes=None)
+
+
+def _read_columns(block: Frames) -> _Columns | None:
+    """The fast way; None unless the entries are all alike. Raises ProtobufError."""
+    fused = _fuse(block)
+    if fused is None:
+        return None
+    columns = LogColumns.FromString(fused)
+    number = len(block.starts)
+    none = [""] * number
+    return _Columns(
+        columns.timestamp[:] or none,
+        columns.level[:] or none,
+        columns.service[:] or none,
+        columns.message[:] or none,
+        columns.run[:] or none,
+        columns.seq[:] or [0] * number,
+    )
+
+
+def _fuse(block: Frames) -> bytes | None:
+    """The bytes of a `LogColumns` with the fields of all entries; None unless they are all alike."""
+    data = np.empty(len(block) + 16, np.uint8)  # so that a look behind the end is no error
+    data[: len(block)] = np.frombuffer(block, np.uint8)
+    data[len(block) :] = 0
+    starts = block.starts
+    ends = np.append(starts[1:], len(block))
+    width = _header_bytes(data, starts)
+    if width is None:
+        return None
+    position = starts + width
+    if np.any(data[position] == _SEQ_TAG) or np.any(position == ends):
+        return None  # nothing of which the length could become a part
+    for tag in _TEXT_TAGS:
+        if position[0] == ends[0]:
+            break
+        behind = _pass_text(data, position, ends, tag)
+        if behind is None:
+            return None
+        position = behind
+    if not np.array_equal(position, ends) and not _is_seq(data, position, ends):
+        return None
+    short = starts[width == 1]
+    data[short] = data[short + 1]
+    data[short + 1] = data[short + 2] | 0x80
+    data[short + 2] = 0
+    long = starts[width > 1]
+    data[long] = _FILLER_TAG
+    data[long + 1] = 0
+    longer = starts[width == 3]
+    data[longer + 1] = 0x80
+    data[longer + 2] = 0
+    return data[: len(block)].tobytes()
+
+
+def _header_bytes(data: Bytes, starts: Positions) -> Positions | None:
+    """How many bytes each length takes, None if one takes more than three."""
+    goes_on = data[starts] >= 0x80
+    width = goes_on + np.int64(1)
+    if goes_on.any():
+        goes_on &= data[starts + 1] >= 0x80
+        width += goes_on
+        if goes_on.any() and (data[starts[goes_on] + 2] >= 0x80).any():
+            return None
+    return width
+
+
+def _pass_text(data: Bytes, position: Positions, ends: Positions, tag: int) -> Positions | None:
+    """The positions behind a text field, the same ones if no entry has it; None if not all are alike."""
+    has = data[position] == tag
+    if not has[0]:
+        return position
+    length = data[position + 1].astype(np.int64)
+    behind = position + 2 + length
+    two = length >= 0x80
+    if two.any():
+        high = data[position + 2].astype(np.int64)
+        if (two & (high >= 0x80)).any():
+            return None
+        behind += two * (1 - 0x80 + (high << 7))
+    return behind if has.all() and (behind <= ends).all() else None
+
+
+def _is_seq(data: Bytes, position: Positions, ends: Positions) -> bool:
+    """Whether each entry ends in a `seq`, and in nothing else."""
+    more = ends - position - 2  # bytes before the last of the varint
+    if (
+        more.min() < 0
+        or more.max() > 9
+        or not (data[position] == _SEQ_TAG).all()
+        or (data[ends - 1] >= 0x80).any()
+    ):
+        return False
+    return all(
+        ((data[position + offset] >= 0x80) | (more < offset)).all()
+        for offset in range(1, int(more.max()) + 1)
+    )
+
+
+def _encode_columns(columns: _Columns, context: Context) -> Encoded:
+    """Make records of entries. Raises DecodeError."""
+    times, first, last = _read_timestamps(columns.timestamps, context.received_at)
+    names, counts = _read_levels(columns.levels)
+    services = columns.services
+    distinct = set(services)
+    if "" in distinct:
+        services = [service or context.service for service in services]
+        distinct = set(services)
+    core = (times, names, services, columns.messages)
+    if columns.attributes is not None:
+        lines: list[object] = _with_attributes(core, columns, context)
+    elif all(columns.runs):
+        lines = _alike(_OWN, (*core, columns.runs, columns.seqs), context)
+    elif not any(columns.runs) and not any(columns.seqs):
+        lines = _alike(CORE_FIELDS, core, context)
+    else:
+        lines = _with_attributes(core, columns._replace(attributes=[{}] * len(times)), context)
+    chunks = [
+        _encoder.encode_lines(lines[start : start + _CHUNK_RECORDS])
+        for start in range(0, len(lines), _CHUNK_RECORDS)
+    ]
+    return Encoded(_FORMAT, chunks, sum(map(len, chunks)), len(lines), counts, distinct, first, last)
+
+
+def _read_timestamps(texts: list[str], received_at: str) -> tuple[list[str], str, str]:
+    bounds = timestamps.bounds(texts) if set(map(len, texts)) == {timestamps.WIDTH} else None
+    if bounds is None:
+        texts = [timestamps.parse(text) if text else received_at for text in texts]
+        bounds = min(texts), max(texts)
+    return texts, *bounds
+
+
+def _read_levels(names: list[str]) -> tuple[list[str], dict[str, int]]:
+    counts = tally(names)
+    if not counts.keys() <= set(LEVELS):
+        read = {name: levels.parse(name) if name else "INFO" for name in counts}
+        names = [read[name] for name in names]
+        counts = tally(names)
+    return names, counts
+
+
+def _alike(own: tuple[str, ...], columns: tuple[Iterable[object], ...], context: Context) -> list[object]:
+    """Records with the fields `own` and the enrichment, its bytes as a last field."""
+    carried = context.enrichment.keys & frozenset(own)
+    added = _Added(context, carried)
+    line = cast(Callable[..., object], _line(own, added.name))
+    if added.name is None:
+        return list(map(line, *columns))
+    return list(map(line, *columns, repeat(added.value)))
+
+
+def _with_attributes(core: tuple[list[str], ...], columns: _Columns, context: Context) -> list[object]:
+    """Records whose fields are not the same."""
+    keys = context.enrichment.keys
+    added: dict[frozenset[str], _Added] = {}
+    lines: list[object] = []
+    for timestamp, level, service, message, run, seq, attributes in zip(
+        *core, columns.runs, columns.seqs, columns.attributes or (), strict=True
+    ):
+        line = {"timestamp": timestamp, "level": level, "service": service, "message": message}
+        if run or seq:
+            line |= {"run": run, "seq": seq} if run else {"seq": seq}
+        if attributes:
+            own = dict(attributes.items())
+            line |= own if _RESERVED.isdisjoint(own) else _renamed(own)
+        carried = _NOTHING if keys.isdisjoint(line) else keys.intersection(line)
+        rest = added.get(carried)
+        if rest is None:
+            rest = added[carried] = _Added(context, carried)
+        if rest.name is not None:
+            line[rest.name] = rest.value
+        lines.append(line)
+    return lines
+
+
+def _renamed(attributes: dict[str, str]) -> dict[str, str]:
+    """Attributes of which none has the name of a field, nor of another attribute."""
+    renamed = {name: value for name, value in attributes.items() if name not in _RESERVED}
+    for name in _RESERVED.intersection(attributes):
+        free = _ATTRIBUTE + name
+        while free in renamed:
+            free = _ATTRIBUTE + free
+        renamed[free] = attributes[name]
+    return renamed
+
+
+class _Added:
+    """The enrichment as one field: the name of the first, and its value with all that follows."""
+
+    __slots__ = ("name", "value")
+
+    def __init__(self, context: Context, carried: frozenset[str]) -> None:
+        names = (name for name in context.values(_FORMAT) if name not in carried)
+        self.name = next(names, None)
+        if self.name is not None:
+            skipped = len(_encoder.encode(self.name)) + 1
+            self.value = msgspec.Raw(context.prefix(_FORMAT, carried)[skipped:-1])
+
+
+@lru_cache(64)
+def _line(own: tuple[str, ...], added: str | None) -> type[msgspec.Struct]:
+    fields: list[tuple[str, type]] = [(name, str) for name in own]
+    if added is None:
+        return msgspec.defstruct("Line", fields, gc=False)
+    return msgspec.defstruct("Line", [*fields, ("added", msgspec.Raw)], rename={"added": added}, gc=False)
