@@ -141,6 +141,8 @@ def _tell(report: Report, as_json: bool) -> None:
             f"and bursts were up to {report.late_s:.2f} s late",
             err=True,
         )
+    if report.transport == "tcp" and report.uncertain == report.sent > 0:
+        click.echo("loadgen: nothing was confirmed: if that port speaks TLS, leave out --plain", err=True)
     if as_json:
         click.echo(json.dumps(report.summary()))
         return

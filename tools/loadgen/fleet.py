@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from tools.loadgen.pacing import Pace
-from tools.loadgen.payloads import LAYOUTS, Pool, Renderer, build_pool, six_digits
+from tools.loadgen.payloads import DATAGRAM_LIMIT_BYTES, Pool, Renderer, build_pool, six_digits
 from tools.loadgen.plan import Plan
 from tools.loadgen.report import Report
 from tools.loadgen.senders import Lane, Outcome, Work
-from tools.loadgen.transports import DATAGRAM_LIMIT_BYTES, SetupError, Target, connect
+from tools.loadgen.transports import SetupError, Target, connect
 
 GRACE_S = 10.0
 """After a stop, how long connections have to close in order."""
@@ -88,7 +88,7 @@ def run(plan: Plan, watch: Watch) -> Report:
     tick()
     if outcome.failed and not outcome.sent:
         raise SetupError(_unreachable(plan.target, outcome.notes))
-    if plan.target.udp and LAYOUTS[plan.format].group_bytes >= DATAGRAM_LIMIT_BYTES:
+    if plan.target.udp and pool.group.total_bytes >= DATAGRAM_LIMIT_BYTES:
         outcome.note(f"a record is larger than a datagram of {DATAGRAM_LIMIT_BYTES} bytes should be")
     return Report.of(outcome, plan.run, plan.format, plan.target.transport, seconds, cpu_s)
 
@@ -100,7 +100,7 @@ _Result = tuple[Outcome, float]
 def _run_share(plan: Plan, pool: Pool, control: Control, share: _Share, tick: Callable[[], None]) -> _Result:
     """Run some lanes in threads of this process; their account and the CPU time this process took."""
     before_s = _cpu_s()
-    open_transport = partial(connect, plan.target, plan.format, LAYOUTS[plan.format].group_bytes)
+    open_transport = partial(connect, plan.target, plan.format, pool.group.total_bytes)
     lanes = [
         Lane(
             work,

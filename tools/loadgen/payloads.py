@@ -4,9 +4,9 @@ Strategy: a pool of some ten thousand records is rendered once. A batch is a sli
 lane's own buffer, into which numpy writes the timestamps and the sequence digits: four scatters a batch, no
 Python per record. Void dtypes of the field's width on overlapping strides make each scatter one memcpy a record.
 
-The pool is made of groups of a fixed number of records and a fixed number of bytes (json 8 in 1,360, raw 12 in
-1,308), while single records vary in length. So every datagram but the last of a batch has one size, which lets
-the kernel cut a large send into datagrams (UDP_SEGMENT), and whole records stay below 1,400 bytes.
+The pool is made of groups of a fixed number of records and a fixed number of bytes (with a run id of 8, json 8
+in 1,360, raw 12 in 1,308), while single records vary in length. So every datagram but the last of a batch has one
+size below 1,400 bytes, which lets the kernel cut a large send into datagrams (UDP_SEGMENT).
 
 Sequences have ten digits, from 1,000,000,000 on: JSON numbers may not begin with a zero. Run and sequence stand
 next to each other, `"run":"ab12cd34","seq":1000000000` or `run=ab12cd34 seq=1000000000`, so that one pattern
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cache
 from operator import add
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +34,13 @@ SEQ_DIGITS = 10
 END_SEQ = 10**SEQ_DIGITS
 RUN_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,16}")
 BLOCK_RECORDS = 2_400
-"""Most records of one rendered block (a multiple of every group size): about 400 KB, which stays in a core's cache."""
+"""Most records of one rendered block: about 400 KB, which stays in a core's cache."""
+DATAGRAM_LIMIT_BYTES = 1_400
+"""A datagram is smaller than this, so that it passes an Ethernet of 1,500 even through a tunnel."""
 POOL_RECORDS = 64_800
 """About 11 MB of JSON: far more than the window of zstd level 1, so that no repetition is in sight of it."""
 
+_RUN_BYTES = 8  # of a run id that loadgen draws itself
 _DIGITS_LIMIT = 7  # of a duration
 _SIX = 1_000_000
 _Positions = npt.NDArray[np.int64]
@@ -44,15 +48,14 @@ _Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a format looks: where its fixed-width fields are, and what a group and its longest record weigh.
+    """How a format looks: where its fixed-width fields are, and what its records weigh with a run id of 8.
 
     `line` renders one record with its LF and with placeholders in the fixed-width fields. `stamp` renders the
     first `stamp_bytes` of a timestamp at `stamp_offset`; where `micros`, six digits of microseconds follow, each
     record its own. The sequence stands `seq_from_end` bytes before the end of the record.
     """
 
-    group_records: int
-    group_bytes: int
+    mean_bytes: int
     longest_bytes: int
     stamp_offset: int
     stamp_bytes: int
@@ -83,10 +86,26 @@ def _raw_line(level: str, service: str, message: str, run: str) -> str:
 
 
 LAYOUTS: dict[str, Layout] = {
-    "json": Layout(8, 1360, 180, len('{"timestamp":"'), 20, True, SEQ_DIGITS + 2, _json_stamp, _json_line),
-    "raw": Layout(12, 1308, 140, 0, 23, False, SEQ_DIGITS + 1, _raw_stamp, _raw_line),
+    "json": Layout(170, 180, len('{"timestamp":"'), 20, True, SEQ_DIGITS + 2, _json_stamp, _json_line),
+    "raw": Layout(109, 140, 0, 23, False, SEQ_DIGITS + 1, _raw_stamp, _raw_line),
 }
 FORMATS = tuple(LAYOUTS)
+
+
+class Group(NamedTuple):
+    """So many records weigh exactly so many bytes together, and one at most `longest_bytes`."""
+
+    records: int
+    total_bytes: int
+    longest_bytes: int
+
+
+def group_of(format_name: str, run: str) -> Group:
+    """As many records of this run as fit a datagram; one, if even that is larger than a datagram should be."""
+    layout, more = LAYOUTS[format_name], len(run) - _RUN_BYTES
+    mean_bytes = layout.mean_bytes + more
+    records = max(1, (DATAGRAM_LIMIT_BYTES - 1) // mean_bytes)
+    return Group(records, records * mean_bytes, layout.longest_bytes + more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +113,7 @@ class Pool:
     """Rendered records, immutable and shared by all lanes; record i is data[starts[i]:starts[i + 1]]."""
 
     layout: Layout
+    group: Group
     data: bytes
     starts: _Positions
 
@@ -109,20 +129,19 @@ def build_pool(format_name: str, run: str, seed: int, records: int = POOL_RECORD
     """
     if not RUN_PATTERN.fullmatch(run):
         raise ValueError(f"run id {run!r}: 1 to 16 of A-Z a-z 0-9 _ -")
-    layout = LAYOUTS[format_name]
+    layout, group = LAYOUTS[format_name], group_of(format_name, run)
     rng = Random(seed)
-    groups = -(-records // layout.group_records)
-    levels = text.levels(groups * layout.group_records, rng)
+    levels = text.levels(-(-records // group.records) * group.records, rng)
     lines: list[str] = []
-    for first in range(0, len(levels), layout.group_records):
-        lines += _group(layout, levels[first : first + layout.group_records], run, rng)
+    for first in range(0, len(levels), group.records):
+        lines += _render_group(layout, group, levels[first : first + group.records], run, rng)
     starts = np.zeros(len(lines) + 1, np.int64)
     np.cumsum([len(line) for line in lines], out=starts[1:])
-    return Pool(layout, "".join(lines).encode("ascii"), starts)
+    return Pool(layout, group, "".join(lines).encode("ascii"), starts)
 
 
-def _group(layout: Layout, levels: list[str], run: str, rng: Random) -> list[str]:
-    """Records of these levels that weigh exactly group_bytes: the digits of their durations make up the rest."""
+def _render_group(layout: Layout, group: Group, levels: list[str], run: str, rng: Random) -> list[str]:
+    """Records of these levels that weigh what the group does: the digits of their durations make up the rest."""
     while True:
         services = [text.service(rng) for _ in levels]
         messages = [text.message(level, rng) for level in levels]
@@ -130,7 +149,7 @@ def _group(layout: Layout, levels: list[str], run: str, rng: Random) -> list[str
             len(layout.line(*words, run)) + text.DURATION_OVERHEAD_BYTES
             for words in zip(levels, services, messages, strict=True)
         ]
-        widths = _widths(layout, bare, rng)
+        widths = _widths(group, bare, rng)
         if widths:
             break
     return [
@@ -139,15 +158,15 @@ def _group(layout: Layout, levels: list[str], run: str, rng: Random) -> list[str
     ]
 
 
-def _widths(layout: Layout, bare: list[int], rng: Random) -> list[int]:
+def _widths(group: Group, bare: list[int], rng: Random) -> list[int]:
     """How many digits each record takes, 1 to _DIGITS_LIMIT, none longer than longest_bytes; [] if it cannot be."""
-    share, rest = divmod(layout.group_bytes - sum(bare), len(bare))
+    share, rest = divmod(group.total_bytes - sum(bare), len(bare))
     if not 1 <= share < _DIGITS_LIMIT:
         return []
     widths = [share + (i < rest) for i in range(len(bare))]
     rng.shuffle(widths)
     lengths = list(map(add, bare, widths))
-    while max(lengths) > layout.longest_bytes:
+    while max(lengths) > group.longest_bytes:
         long, short = lengths.index(max(lengths)), lengths.index(min(lengths))
         if widths[long] == 1 or widths[short] == _DIGITS_LIMIT:
             return []
@@ -181,8 +200,8 @@ class Renderer:
         self._layout = layout
         self._block_records = min(block_records, BLOCK_RECORDS, pool.records)
         self._row = self._aligned(first_row % pool.records)
-        groups = -(-self._block_records // layout.group_records)
-        self._buffer = bytearray(groups * layout.group_bytes)
+        groups = -(-self._block_records // pool.group.records)
+        self._buffer = bytearray(groups * pool.group.total_bytes)
         self._view = memoryview(self._buffer)
         self._stamps = self._fields(layout.stamp_bytes, layout.stamp_offset)
         self._micros = self._fields(6, layout.stamp_offset + layout.stamp_bytes) if layout.micros else None
@@ -203,7 +222,7 @@ class Renderer:
         into the second before). The view is good until the next call.
         """
         row = self._row if self._row + records <= self._pool.records else 0
-        self._row = self._aligned(row + records + self._layout.group_records - 1) % self._pool.records
+        self._row = self._aligned(row + records + self._pool.group.records - 1) % self._pool.records
         starts = self._pool.starts[row : row + records + 1]
         base, end = int(starts[0]), int(starts[-1])
         self._buffer[: end - base] = memoryview(self._pool.data)[base:end]
@@ -231,7 +250,7 @@ class Renderer:
             done += len(part)
 
     def _aligned(self, row: int) -> int:
-        return row - row % self._layout.group_records
+        return row - row % self._pool.group.records
 
     def _fields(self, width: int, offset: int) -> npt.NDArray[np.void]:
         """The buffer as items of `width` bytes at every byte from `offset` on: assigning to [positions] scatters."""

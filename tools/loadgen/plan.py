@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tools.loadgen.payloads import END_SEQ, FIRST_SEQ, LAYOUTS, POOL_RECORDS
+from tools.loadgen.payloads import END_SEQ, FIRST_SEQ, POOL_RECORDS, group_of
 from tools.loadgen.senders import Work
 from tools.loadgen.transports import Target
 
@@ -92,4 +92,4 @@ class Plan:
         """At most one send of datagrams at a time, where the schedule is a rate and nothing else is asked for."""
         if not self.target.udp or self.rate is None or self.interval_s is not None or self.burst is not None:
             return batch
-        return min(batch, _UDP_BURST_GROUPS * LAYOUTS[self.format].group_records)
+        return min(batch, _UDP_BURST_GROUPS * group_of(self.format, self.run).records)

@@ -192,7 +192,9 @@ def _gather(chunk: npt.NDArray[np.uint8], at: _Lines, offset: int, width: int) -
     chunk; they read something, which does not matter.
     """
     items = np.ndarray((len(chunk) - width + 1,), f"V{width}", buffer=chunk, strides=(1,))
-    words = items[np.minimum(at + offset, len(items) - 1)].view(f"<u{width}")  # not take: it would copy all items
+    words = items[np.minimum(at + offset, len(items) - 1)].view(
+        f"<u{width}"
+    )  # not take: it would copy all items
     return words.astype(np.uint64, copy=False)
 
 

@@ -21,13 +21,13 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+from tools.loadgen.payloads import DATAGRAM_LIMIT_BYTES
+
 CONNECT_TIMEOUT_S = 10.0
 SEND_TIMEOUT_S = 30.0
 """A server that takes nothing for so long is given up as broken."""
 CLOSE_TIMEOUT_S = 30.0
 """How long the server may take to read what is in flight and close."""
-DATAGRAM_LIMIT_BYTES = 1_400
-"""A datagram is smaller than this, so that it passes an Ethernet of 1,500 even through a tunnel."""
 
 _MESSAGE_LIMIT_BYTES = 512
 _SOL_UDP, _UDP_SEGMENT = 17, 103  # linux/udp.h; not in the socket module
