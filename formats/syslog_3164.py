@@ -1,0 +1,157 @@
+"""RFC 3164 as it is really sent: `<PRI>Oct 11 22:14:15 host tag[pid]: text`, and most parts may be missing.
+
+    <34>Oct 11 22:14:15 mymachine su[230]: text      the RFC; also ISO times, a year, no host, no tag, no PRI
+    <189>29: *Mar  1 18:46:11.123 UTC: %SYS-5-CONFIG_I: text           Cisco: sequence number, mnemonic
+    <166>%ASA-6-302013: text    <13>text             no time at all
+
+Without a PRI there must be a time. A word before the tag is the host; a single word that a colon ends is the tag.
+The tag goes to the service, Cisco's `%FACILITY-SEVERITY-MNEMONIC` to service and `msgid`, its number to `sequence`.
+
+In columns only the first form is read, with either time; origins are what stands between time and `: `.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from functools import lru_cache
+
+from formats import syslog_times
+from formats.errors import DecodeError
+from formats.levels import parse as parse_level
+from formats.syslog_message import (
+    PRIS,
+    UNTOLD,
+    Columns,
+    Layout,
+    Message,
+    Origin,
+    Severity,
+    origin,
+    severity_of,
+)
+
+BSD_KIND = "3164"
+ISO_KIND = "3164 ISO"
+_BSD_WIDTH = 16  # the time of RFC 3164 section 4.1.2 and its space
+_SEPARATOR = ": "
+
+_HOST = r"(?:[A-Za-z0-9_][A-Za-z0-9_.:%/@-]{0,253}+(?<!:))"
+_time = re.compile(rf":?[ ]?[*.]?(?:({syslog_times.BSD})|({syslog_times.ISO}))(?=[ :]|\Z):?[ ]{{0,8}}+")
+_sequences = re.compile(r"(?:([0-9]{1,12}):[ ]{0,8}+)?(?:([0-9]{1,12}):[ ]{1,8}+)?")
+_cisco_host = re.compile(rf"({_HOST}):[ ]{{1,8}}+(?=[*.]?(?:{syslog_times.BSD}|{syslog_times.ISO}):?[ ])")
+_mnemonic = re.compile(r":?[ ]{0,8}+%((?:[A-Z0-9_]{1,64}+-){1,4}+)([A-Z0-9_]{1,64}+):[ ]?")
+_host = re.compile(rf"({_HOST})(?:[ ]{{1,8}}+|\Z)")
+_tag = re.compile(r"([^\s\[:]{1,128}+(?::{1,2}[^\s\[:]{1,128}+){0,8}+)(?:\[([^\]\s]{1,128}+)\])?:(?:[ ]|\Z)")
+_tag_with_pid = re.compile(r"([^\s\[]{1,128}+)\[([^\]\s]{1,128}+)\](?::[ ]?|[ ]|\Z)")
+_origin = re.compile(rf"(?:({_HOST})[ ])?([^\s\[:]{{1,128}}+)(?:\[([^\]\s]{{1,128}}+)\])?")
+_CACHED_LIMIT = 512  # characters of an origin: what is kept is for senders to choose
+
+SEVERITIES: dict[object, Severity] = {f"<{pri}": severity for pri, severity in PRIS.items()}
+
+
+def read(severity: Severity | None, rest: str, received: datetime, zone: tzinfo) -> Message:
+    """Read what stands behind a PRI, or a message without one. `received` is aware. Raises DecodeError."""
+    timestamp, layout, sequence, host, text = _read_time(rest, received, zone)
+    if timestamp is None and severity is None:
+        raise DecodeError("invalid_syslog", f"begins with neither PRI nor time: {rest[:80]!r}")
+    cisco = _mnemonic.match(text)
+    if cisco is None and host is None and timestamp is not None:
+        tag = _tag.match(text) or _tag_with_pid.match(text)
+        named = None if tag else _host.match(text)
+        if named is not None:
+            host = named[1]
+            text = text[named.end() :]
+            cisco = _mnemonic.match(text)
+    if cisco is not None and (number := _cisco_severity(cisco[1])) is not None:
+        facility, _, _ = cisco[1].partition("-")
+        fields = {"hostname": host, "msgid": cisco[1] + cisco[2], "sequence": sequence}
+        return Message(
+            severity or severity_of(parse_level(number)),
+            timestamp,
+            origin(facility, fields),
+            text[cisco.end() :],
+            None,
+        )
+    tag = _tag_with_pid.match(text) if timestamp is None else _tag.match(text) or _tag_with_pid.match(text)
+    service, process = tag.groups() if tag else (None, None)
+    fields = {"hostname": host, "procid": process, "sequence": sequence}
+    text = text[tag.end() :] if tag else text
+    return Message(severity or UNTOLD, timestamp, origin(service, fields), text, layout if severity else None)
+
+
+def cut_iso(lines: Sequence[str]) -> Columns:
+    """Cut lines with an ISO time into columns; what was not cut has an empty head."""
+    firsts, _, rests = zip(*[line.partition(" ") for line in lines], strict=True)
+    pris, _, times = zip(*[first.partition(">") for first in firsts], strict=True)
+    return pris, times, *_cut_rests(rests)
+
+
+def cut_bsd(lines: Sequence[str]) -> Columns:
+    """The same of lines with a time as in RFC 3164; its column includes the space behind it."""
+    pris, _, behind = zip(*[line.partition(">") for line in lines], strict=True)
+    return pris, [rest[:_BSD_WIDTH] for rest in behind], *_cut_rests([rest[_BSD_WIDTH:] for rest in behind])
+
+
+def _cut_rests(rests: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    heads, _, texts = zip(*[rest.partition(_SEPARATOR) for rest in rests], strict=True)
+    if "" in texts:  # where there was nothing to cut at, or nothing behind it
+        heads = tuple([head if text else "" for head, text in zip(heads, texts, strict=True)])
+    return heads, texts
+
+
+def read_head(head: str) -> Origin | None:
+    """The origin that a head is; None unless it is one whole."""
+    return (_read_again if len(head) <= _CACHED_LIMIT else _read)(head)
+
+
+def _read(head: str) -> Origin | None:
+    match = _origin.fullmatch(head)
+    if match is None or head.startswith("%"):
+        return None
+    host, service, process = match.groups()
+    if service.startswith("%"):
+        return None
+    return origin(service, {"hostname": host, "procid": process})
+
+
+_read_again = lru_cache(8192)(_read)
+
+
+def _read_time(
+    rest: str, received: datetime, zone: tzinfo
+) -> tuple[str | None, Layout | None, str | None, str | None, str]:
+    """Time, layout, Cisco's sequence number and host where it precedes the time, and what remains."""
+    sequence = host = layout = None
+    start = 0
+    match = _time.match(rest)
+    if match is None:
+        prefix = _sequences.match(rest)
+        assert prefix is not None  # all of it is optional
+        named = _cisco_host.match(rest, prefix.end())
+        after_host = named.end() if named else prefix.end()
+        second = _sequences.match(rest, after_host) if named else None
+        start = second.end() if second else after_host
+        match = _time.match(rest, start)
+        if match is None and not _mnemonic.match(rest, start):
+            start = 0
+        elif prefix.end() or named:
+            sequence = prefix[1] or (second[1] if second else None)
+            host = named[1] if named else None
+    if match is None:
+        return None, None, sequence, host, rest[start:]
+    spelled, spelled_iso = match.groups()
+    if spelled_iso:
+        timestamp = syslog_times.iso(spelled_iso, zone)
+        layout = Layout(ISO_KIND, _SEPARATOR)
+    else:
+        timestamp = syslog_times.bsd(spelled, received, zone)
+        layout = Layout(BSD_KIND, _SEPARATOR) if len(spelled) == _BSD_WIDTH - 1 else None
+    if timestamp is None:  # what only looks like a time is text
+        return None, None, None, None, rest
+    return timestamp, layout, sequence, host, rest[match.end() :]
+
+
+def _cisco_severity(words: str) -> str | None:
+    """The severity in `FACILITY-SUB-SEVERITY-`, one digit from 0 to 7."""
+    number = words.rstrip("-").rpartition("-")[2]
+    return number if len(number) == 1 and number in "01234567" else None

@@ -1,0 +1,190 @@
+"""Syslog over a stream (RFC 6587): octet counting or lines, told frame by frame by how each begins.
+
+    frame   = MSG-LEN SP message        digits 1-9 first, at most nine of them: section 3.4.1
+            / message (LF / NUL)        anything else: section 3.4.2
+
+Lines pass as they were read. Counted messages leave as lines too, so that what follows works on lines alone; only
+one that holds a LF or NUL, or begins like a count, stays counted. Lines take any text that a number of ten digits or
+one without a space begins, so nothing a sender does loses the boundary. A line of text that begins with a short number
+and a space is taken for a count, as the RFC has it.
+"""
+
+import re
+from bisect import bisect_right
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formats.framing import Lines
+
+_COUNT = re.compile(rb"([1-9][0-9]{0,8}) ")
+_UNFINISHED_COUNT = re.compile(rb"[1-9][0-9]{0,8}\Z")
+_EXCERPT_BYTES = 1024
+_TRAILERS = b"\r\n\0"
+
+
+class Frames:
+    """Cuts a stream of syslog messages; a message longer than `limit_bytes` is skipped, and the stream goes on.
+
+    Of each message skipped, the first 1 KiB is put into `oversize`.
+    """
+
+    __slots__ = (
+        "_counted",
+        "_digits",
+        "_in_line",
+        "_is_skipping",
+        "_limit_bytes",
+        "_lines",
+        "_missing_bytes",
+    )
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._lines = Lines(limit_bytes)
+        self._in_line = False
+        self._digits = b""  # of what may become a count
+        self._counted = bytearray()  # what has come of a counted message
+        self._missing_bytes = 0  # what has not
+        self._is_skipping = False
+
+    @property
+    def oversize(self) -> list[bytes]:
+        return self._lines.oversize
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much of an unfinished message is held."""
+        return len(self._digits) + len(self._counted) + self._lines.pending_bytes
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the whole messages that are there now, as one block, ended by LF; empty if none."""
+        if self._digits:
+            data = self._digits + data
+            self._digits = b""
+        starts = _count_starts(data)
+        blocks: list[bytes] = []
+        position = 0
+        while position < len(data):
+            if self._missing_bytes:
+                position = self._take_counted(data, position, blocks)
+                continue
+            if not self._in_line:
+                frames, position = _counted_frames(data, position, self._limit_bytes)
+                if frames:
+                    blocks.append(_as_lines(frames))
+                count = _COUNT.match(data, position)
+                if count is not None:
+                    self._missing_bytes = int(count[1])
+                    self._is_skipping = self._missing_bytes > self._limit_bytes
+                    position = count.end()
+                    continue
+                if _UNFINISHED_COUNT.match(data, position):
+                    self._digits = data[position:]
+                    break
+            position = self._take_lines(data, position, starts, blocks)
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+    def finish(self) -> bytes:
+        """Return the unfinished message at the end of the stream, its count included; empty if there is none."""
+        counted, missing_bytes, digits = bytes(self._counted), self._missing_bytes, self._digits
+        self._counted, self._missing_bytes, self._digits, self._in_line = bytearray(), 0, b"", False
+        if missing_bytes and self._is_skipping:
+            self.oversize.append(counted)
+            return b""
+        if missing_bytes:
+            return b"%d %b" % (len(counted) + missing_bytes, counted)
+        return digits or self._lines.finish()
+
+    def _take_counted(self, data: bytes, position: int, blocks: list[bytes]) -> int:
+        part = memoryview(data)[position : position + self._missing_bytes]
+        self._counted += part[: _EXCERPT_BYTES - len(self._counted)] if self._is_skipping else part
+        self._missing_bytes -= len(part)
+        if not self._missing_bytes:
+            if self._is_skipping:
+                self.oversize.append(bytes(self._counted))
+            else:
+                blocks.append(_as_lines([bytes(self._counted)]))
+            self._counted = bytearray()
+        return position + len(part)
+
+    def _take_lines(self, data: bytes, position: int, starts: list[int], blocks: list[bytes]) -> int:
+        end = _run_end(data, position, starts)
+        run = data[position:end].replace(b"\0", b"\n")
+        if block := self._lines.feed(run):
+            blocks.append(block)
+        self._in_line = not run.endswith(b"\n")
+        return end
+
+
+def frame(message: bytes) -> bytes:
+    """One message, such as a datagram, as it stands in a block; the parts of a block are simply joined."""
+    return _as_lines([message])
+
+
+def split(block: bytes) -> tuple[list[bytes], bytes] | None:
+    """The messages of a block and, of a counted one cut off at its end, what is there; None if all are lines."""
+    starts = _count_starts(block)
+    if not starts and not _COUNT.match(block):
+        return None
+    messages: list[bytes] = []
+    position = 0
+    while position < len(block):
+        frames, position = _counted_frames(block, position, len(block))
+        messages += [message.rstrip(_TRAILERS) for message in frames]
+        if _COUNT.match(block, position):
+            return messages, block[position:]
+        end = _run_end(block, position, starts)
+        messages += block[position:end].replace(b"\0", b"\n").split(b"\n")
+        position = end
+    return messages, b""
+
+
+def _counted_frames(data: bytes, position: int, limit_bytes: int) -> tuple[list[bytes], int]:
+    """The counted messages that follow one another whole, and the position behind them."""
+    frames: list[bytes] = []
+    match = _COUNT.match
+    while (count := match(data, position)) is not None:
+        start = count.end()
+        size = int(count[1])
+        end = start + size
+        if end > len(data) or size > limit_bytes:
+            break
+        frames.append(data[start:end])
+        position = end
+    return frames, position
+
+
+def _as_lines(frames: list[bytes]) -> bytes:
+    joined = b"\n".join([*frames, b""])
+    is_lines = joined.count(b"\n") == len(frames) and b"\0" not in joined
+    if is_lines and not _count_starts(joined) and not _COUNT.match(joined):
+        return joined
+    return b"".join(map(_as_line, frames))
+
+
+def _as_line(message: bytes) -> bytes:
+    message = message.rstrip(_TRAILERS)
+    if b"\n" in message or b"\0" in message or _COUNT.match(message):
+        return b"%d %b\n" % (len(message), message)
+    return message + b"\n"
+
+
+def _count_starts(data: bytes) -> list[int]:
+    """Where, behind the end of a line, a digit stands that can begin a count."""
+    octets: NDArray[np.uint8] = np.frombuffer(data, np.uint8)
+    follows = octets[1:] - np.uint8(ord("1")) < 9  # wraps around below "1"
+    ends = octets[:-1] == ord("\n")
+    if b"\0" in data:
+        ends |= octets[:-1] == 0
+    found: list[int] = (np.flatnonzero(ends & follows) + 1).tolist()
+    return found
+
+
+def _run_end(data: bytes, position: int, starts: list[int]) -> int:
+    """Where the lines from `position` on give way to a count; one cut off by the end of the data counts."""
+    for index in range(bisect_right(starts, position), len(starts)):
+        start = starts[index]
+        if _COUNT.match(data, start) or _UNFINISHED_COUNT.match(data, start):
+            return start
+    return len(data)
