@@ -12,6 +12,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """One load on the daemon. CPU is that of all workers' threads per record received.
 
     `sent` are records, `datagrams` what carried them over UDP. `verdict` is None where loss was to be expected.
+    `others_cores` is what neither workers nor loadgen used of the machine; the figures of a busy one are not to be
+    trusted.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     compression_ratio: float
     p50_s: float
     p99_s: float
+    others_cores: float
     offered_per_s: float = 0.0
     datagrams: int = 0
     received_datagrams: int = 0
@@ -41,16 +44,18 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """Another program on the same corpus. `times` is its CPU per record over ours."""
+    """Another program on the same corpus; it stored `records` of those `sent`. `times`: its CPU over ours."""
 
     name: str
     version: str
     does: str
+    sent: int
     records: int
     records_per_s: float
     cpu_us: float
     peak_rss_bytes: int
     compression_ratio: float
+    others_cores: float
     times: float
 
 

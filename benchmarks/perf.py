@@ -1,9 +1,10 @@
 """Where a running worker's CPU goes, by `perf record` with call graphs: every sample belongs to one stage.
 
 The stages are told by the C functions and libraries on a sample's stack, the most telling first, so that `memmove` or
-a page fault counts for the stage that asked for it. What is left of the loop's thread is the interpreter at work
-between the stages. Needs perf (Debian: linux-perf), the right to use it (root, or kernel.perf_event_paranoid <= 1),
-and a Python whose symbols are not stripped: without them `splice` and `metadata` fall to the interpreter.
+a page fault counts for the stage that asked for it. The interpreter's own work on the loop's thread counts as metadata:
+the comprehensions there are the only Python that runs per record, but the little that runs per block is in it too.
+Needs perf (Debian: linux-perf), the right to use it (root, or kernel.perf_event_paranoid <= 1), and a Python whose
+symbols are not stripped: without them `splice` and `metadata` fall to the event loop.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -53,6 +55,35 @@ def run_s(pid: int) -> float:
     """Seconds that the live threads of a process were on a CPU, to the nanosecond (schedstat, proc(5))."""
     stats = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(stat.read_text().split()[0]) for stat in stats) / 1e9
+
+
+def busy_s() -> float:
+    """CPU seconds that the whole machine was not idle since it started, time stolen by a hypervisor included."""
+    user, nice, system, _, _, irq, softirq, steal = map(
+        int, Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]
+    )
+    return (user + nice + system + irq + softirq + steal) / _TICKS_PER_S
+
+
+class Others:
+    """What the rest of the machine uses from now on: neither this process, nor the children it waited for, nor `mine`.
+
+    A child counts with its start-up and its own children, which is more than loadgen says of its senders.
+    """
+
+    def __init__(self) -> None:
+        self._begun_s, self._busy_s, self._own_s = time.monotonic(), busy_s(), _own_s()
+
+    def cores(self, mine: Cpu) -> float:
+        """As a number of cores; `mine` is what the processes that are measured used in the meantime."""
+        passed_s = time.monotonic() - self._begun_s
+        own_s = _own_s() - self._own_s
+        return max(0.0, busy_s() - self._busy_s - own_s - mine.total_s) / passed_s
+
+
+def _own_s() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def peak_rss_bytes(pid: int) -> int:

@@ -32,7 +32,8 @@ does not have.
 - **CPU us/record** is user and kernel time of all threads of all workers (`/proc/<pid>/stat`), from before the
   load until its last record was on disk, over the records received. *loop thread* is the event loop's thread
   (socket, TLS, framing, decoding, splicing, counting), *writer thread* everything else (compression, files).
-  What loadgen used for itself stands last.
+  What loadgen used for itself, and what anything else on the machine used, stands last: where others used much,
+  the figures are not to be trusted.
 - **peak MB/worker** is the largest resident set of a worker (`VmHWM`), pages shared with the supervisor
   included.
 - **ratio** is bytes of enriched lines over bytes on disk. **p50, p99** are seconds from a record's receipt to
@@ -45,12 +46,13 @@ does not have.
 - **json TLS, slow writer** runs at zstd level 12, finds out what the writer can then take, and offers twice as
   much.
 - **Where the CPU goes**: *timed alone* is each stage by itself in one process over the same blocks, the least
-  it can cost; *in the daemon* is its share of the call stacks that `perf` sampled of both workers under the
-  same load, times the CPU per record of the loop's and the writer's threads. What the two differ by is cold
-  caches, the GIL and neighbours on the core; of the event loop only the queue and the counters can be timed
+  it can cost; *in the daemon* is its share of the call stacks that `perf` sampled of both workers in a second,
+  shorter run of the load, times the CPU per record of the loop's and the writer's threads. What the two differ by
+  is cold caches, the GIL and neighbours on the core; of the event loop only the queue and the counters can be timed
   alone.
-- **Peers** get the same records from the same loadgen. What rsyslog does and does not do, and why this setting,
-  is said at the head of `benchmarks/rsyslog.py`: doubts went in its favour.
+- **Peers** get the same records from the same loadgen; their CPU is over the records sent. What rsyslog does and
+  does not do, and what other settings cost, is said at the head of `benchmarks/rsyslog.py`: doubts went in its
+  favour, and a common configuration of it costs about twice as much.
 """
 
 

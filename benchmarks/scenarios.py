@@ -111,8 +111,10 @@ def _drive(
     """Send, wait until all is on disk, take the figures, stop, verify."""
     before, used = daemon.settle(), daemon.use()
     buckets = daemon.latency_buckets()
+    others = procfs.Others()
     sent = _send(daemon, plan, format_, transport, offer, "load")
     after, use = daemon.settle(), daemon.use().since(used)
+    others_cores = others.cores(use.process)
     p50_s, p99_s = (quantile(q, buckets, daemon.latency_buckets()) for q in (0.5, 0.99))
     peak_rss_bytes = daemon.peak_rss_bytes()
     daemon.stop()
@@ -144,6 +146,7 @@ def _drive(
         compression_ratio=lines_bytes / max(1, written_bytes),
         p50_s=p50_s,
         p99_s=p99_s,
+        others_cores=others_cores,
         offered_per_s=float(offer.rate),
         datagrams=-(-sent.sent // RECORDS_PER_DATAGRAM) if is_udp else 0,
         received_datagrams=_moved(before, after, "udp", "datagrams"),

@@ -14,6 +14,10 @@ from benchmarks.scenarios import median
 T = TypeVar("T")
 
 
+#: Others that use more than this of the cores take speed from what is measured; kernel threads alone stay below it.
+BUSY_CORES: Final = 0.2
+
+
 class Table(NamedTuple):
     """One table; the first column is text, the others are numbers unless `prose`."""
 
@@ -39,16 +43,19 @@ _LOAD_ROWS: Final[tuple[tuple[str, Callable[[Load], str]], ...]] = (
     ("records sent", lambda load: f"{load.sent:,}"),
     ("lost", lambda load: f"{load.sent - load.written:,}"),
     ("loadgen CPU us/record", lambda load: f"{load.sender_us:.2f}"),
+    ("cores others used", lambda load: f"{load.others_cores:.2f}"),
 )
 
 _PEER_COLUMNS: Final[tuple[tuple[str, Callable[[Peer], str]], ...]] = (
     ("peer", lambda peer: f"{peer.name} ({peer.version})"),
     ("records/s", lambda peer: f"{peer.records_per_s:,.0f}"),
-    ("CPU us/record", lambda peer: f"{peer.cpu_us:.2f}"),
-    ("times ingestd", lambda peer: f"{peer.times:.1f}" if peer.times else "-"),
+    ("us/record", lambda peer: f"{peer.cpu_us:.2f}"),
+    ("x ingestd", lambda peer: f"{peer.times:.1f}" if peer.times else "-"),
     ("peak MB", lambda peer: f"{peer.peak_rss_bytes / 1e6:.0f}"),
     ("ratio", lambda peer: f"{peer.compression_ratio:.1f}"),
-    ("records", lambda peer: f"{peer.records:,}"),
+    ("sent", lambda peer: f"{peer.sent:,}"),
+    ("lost", lambda peer: f"{peer.sent - peer.records:,}"),
+    ("others, cores", lambda peer: f"{peer.others_cores:.2f}"),
 )
 
 
@@ -112,7 +119,7 @@ def _small(outcome: Outcome) -> list[tuple[str, ...]]:
 
 
 def machine_lines(outcome: Outcome) -> list[str]:
-    """The machine, in two lines."""
+    """The machine, in two lines; a third where it was busy with something else."""
     machine = outcome.machine
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     return [
@@ -120,6 +127,17 @@ def machine_lines(outcome: Outcome) -> list[str]:
         f"Linux {machine.kernel}, {machine.filesystem}; {machine.date}, load average before "
         f"{machine.load_before:.2f}{', quick run' if outcome.quick else ''}",
         f"Python {machine.python}, {packages}",
+        *_warning(outcome),
+    ]
+
+
+def _warning(outcome: Outcome) -> list[str]:
+    busiest = max((part.others_cores for part in [*outcome.loads, *outcome.peers]), default=0.0)
+    if busiest < BUSY_CORES:
+        return []
+    return [
+        f"TRIAL: other programs used up to {busiest:.1f} cores meanwhile. What was lost or stored is as it says; "
+        "figures of speed, and ratios to peers above all, need a quiet machine."
     ]
 
 

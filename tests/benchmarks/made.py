@@ -33,6 +33,7 @@ def load(name: str = "json TLS", **changes: object) -> Load:
         compression_ratio=12.0,
         p50_s=0.3,
         p99_s=0.9,
+        others_cores=0.1,
         backpressure_pauses=1,
         verdict=Verdict(1000, 1000, 0, 0, 0),
     )
@@ -45,11 +46,13 @@ def outcome(folder: Path) -> Outcome:
         name="rsyslog & friends",
         version="8.0",
         does="little",
+        sent=1000,
         records=1000,
         records_per_s=100_000.0,
         cpu_us=4.0,
         peak_rss_bytes=10_000_000,
         compression_ratio=1.0,
+        others_cores=0.1,
         times=4.0,
     )
     stages = [Stage(name=name, alone_ns=70.0, daemon_ns=100.0) for name in perf.STAGES]

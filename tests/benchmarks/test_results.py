@@ -55,3 +55,10 @@ def test_a_run_of_nothing_still_makes_a_chart_and_a_text(tmp_path: Path) -> None
 def test_an_outcome_survives_json(tmp_path: Path) -> None:
     made = outcome(tmp_path)
     assert msgspec.json.decode(msgspec.json.encode(made), type=Outcome) == made
+
+
+def test_a_busy_machine_is_told(tmp_path: Path) -> None:
+    made = outcome(tmp_path)
+    assert "TRIAL" not in results.render(made)
+    made.peers = [msgspec.structs.replace(made.peers[0], others_cores=0.9)]
+    assert "TRIAL: other programs used up to 0.9 cores" in results.render(made)
