@@ -9,9 +9,9 @@ UTF-8 is read all the same, its bad bytes shown as `\\xNN`, which `parse_error` 
 the stream is refused.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
-from itertools import compress, groupby
+from itertools import compress
 from typing import NamedTuple, cast
 
 import msgspec
@@ -73,10 +73,11 @@ def encode(block: bytes, context: Context, zone: tzinfo = UTC) -> list[Encoded]:
     messages, damaged, truncated = _split(block)
     reader = _Reader(messages, damaged, context, zone)
     reader.read()
-    done = [
-        _render(reader.columns, list(run), "raw" if is_kept else "syslog")
-        for is_kept, run in groupby(range(len(messages)), reader.kept.__contains__)
-    ]
+    done = []
+    start = 0
+    for end, format in reader.runs():
+        done.append(_render(reader.columns, slice(start, end), format))
+        start = end
     if truncated:
         done.append(Encoded("syslog"))
         done[-1].reject("truncated", truncated, "fewer octets than the count before them says")
@@ -89,9 +90,8 @@ def _split(block: bytes) -> tuple[list[str], set[int], bytes]:
     if parts is None:
         if b"\0" in block:
             block = block.replace(b"\0", b"\n")
-        if b"\r\n" in block:
-            block = block.replace(b"\r\n", b"\n")
-        block = block.removesuffix(b"\r")
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n").removesuffix(b"\r")
         try:
             return _not_blank(block.decode().split("\n")), set(), b""
         except UnicodeDecodeError:
@@ -131,6 +131,7 @@ class _Reader:
         self._context = context
         self._zone = zone
         self._received = datetime.fromisoformat(context.received_at)
+        self._service = _encoder.encode(context.service)
         self._rests: dict[tuple[str, frozenset[str], frozenset[str]], bytes] = {}
 
     def read(self) -> None:
@@ -146,9 +147,18 @@ class _Reader:
                 left = self._read_columns(layout, left[position:])
                 position = 0
 
+    def runs(self) -> Iterator[tuple[int, str]]:
+        """Where each run of messages of one format ends."""
+        size, kept = len(self._messages), self.kept
+        for index in range(1, size) if kept else ():
+            if (index in kept) != (index - 1 in kept):
+                yield index, "syslog" if index in kept else "raw"
+        if size:
+            yield size, "raw" if size - 1 in kept else "syslog"
+
     def _read_columns(self, layout: Layout, indexes: Sequence[int]) -> Sequence[int]:
         """Read those messages that have the layout, and return the others."""
-        lines = [self._messages[index] for index in indexes]
+        lines = list(map(self._messages.__getitem__, indexes))
         times: Sequence[str | None]
         if layout.kind == syslog_5424.KIND:
             pris, spelled, heads, texts = syslog_5424.cut(lines, layout.separator)
@@ -222,39 +232,31 @@ class _Reader:
         if index in self._damaged and format == "syslog":
             found = found.having({_PARSE_ERROR: _NOT_UTF8})
         names = PRI_NAMES if severity else _NO_NAMES
-        service, rendered = self._open(found, names, format)
-        self.columns.put(
-            (index,),
-            _Columns(
-                [message.timestamp or self._context.received_at],
-                [message.severity.level],
-                [message.severity.rendered],
-                [service],
-                [rendered],
-                [message.text],
-            ),
-        )
+        times, levels, severities, services, origins, texts = self.columns
+        times[index] = message.timestamp or self._context.received_at
+        levels[index], severities[index] = message.severity
+        services[index], origins[index] = self._open(found, names, format)
+        texts[index] = message.text
         return message.layout
 
     def _open(self, found: Origin, pri_names: frozenset[str], format: str) -> tuple[str, msgspec.Raw]:
-        """The service and, rendered behind its value, all fields up to the message."""
-        key = (format, pri_names, found.names)
+        """The service and, rendered from its value on, all fields up to the message."""
+        service, rendered, names = found
+        key = (format, pri_names, names)
         rest = self._rests.get(key)
         if rest is None:
-            carried = self._context.enrichment.keys & (found.names | pri_names)
-            rest = b"," + self._context.prefix(format, carried).removesuffix(b",")
-            self._rests[key] = rest
-        service = found.service or self._context.service
-        return service, msgspec.Raw(_encoder.encode(service) + found.rendered + rest)
+            carried = self._context.enrichment.keys & (names | pri_names)
+            rest = self._rests[key] = b"," + self._context.prefix(format, carried).removesuffix(b",")
+        if service is not None:
+            return service, msgspec.Raw(rendered + rest)
+        return self._context.service, msgspec.Raw(self._service + rendered + rest)
 
 
-def _render(columns: _Columns, indexes: list[int], format: str) -> Encoded:
+def _render(columns: _Columns, run: slice, format: str) -> Encoded:
     """Make records of messages that stand together."""
-    where = slice(indexes[0], indexes[-1] + 1)
-    times, services = columns.times[where], columns.services[where]
-    chunk = _encoder.encode_lines(
-        list(map(_Line, times, columns.severities[where], columns.origins[where], columns.texts[where]))
-    )
+    times, levels, services = columns.times[run], columns.levels[run], columns.services[run]
+    severities, origins, texts = columns.severities[run], columns.origins[run], columns.texts[run]
+    chunk = _encoder.encode_lines(list(map(_Line, times, severities, origins, texts)))
     encoded = Encoded(format, [chunk], len(chunk), len(times))
-    encoded.count(tally(columns.levels[where]), set(services), min(times), max(times))
+    encoded.count(tally(levels), set(services), min(times), max(times))
     return encoded

@@ -13,7 +13,6 @@ import re
 from bisect import bisect_right
 
 import numpy as np
-from numpy.typing import NDArray
 
 from formats.framing import Lines
 
@@ -73,6 +72,8 @@ class Frames:
                 frames, position = _counted_frames(data, position, self._limit_bytes)
                 if frames:
                     blocks.append(_as_lines(frames))
+                if position == len(data):
+                    break
                 count = _COUNT.match(data, position)
                 if count is not None:
                     self._missing_bytes = int(count[1])
@@ -172,12 +173,14 @@ def _as_line(message: bytes) -> bytes:
 
 def _count_starts(data: bytes) -> list[int]:
     """Where, behind the end of a line, a digit stands that can begin a count."""
-    octets: NDArray[np.uint8] = np.frombuffer(data, np.uint8)
-    follows = octets[1:] - np.uint8(ord("1")) < 9  # wraps around below "1"
-    ends = octets[:-1] == ord("\n")
+    octets = np.frombuffer(data, np.uint8)
+    ends = octets == ord("\n")
     if b"\0" in data:
-        ends |= octets[:-1] == 0
-    found: list[int] = (np.flatnonzero(ends & follows) + 1).tolist()
+        ends |= octets == 0
+    starts = np.flatnonzero(ends) + 1
+    if starts.size and starts[-1] == len(data):
+        starts = starts[:-1]
+    found: list[int] = starts[octets[starts] - np.uint8(ord("1")) < 9].tolist()  # wraps around below "1"
     return found
 
 

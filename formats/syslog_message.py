@@ -32,7 +32,7 @@ class Severity(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where a message comes from. `rendered` are its fields but the service, each after a comma."""
+    """Where a message comes from. `rendered` is the value of the service, if there is one, and all other fields."""
 
     service: str | None
     rendered: bytes
@@ -101,4 +101,6 @@ def origin(service: str | None, fields: dict[str, object]) -> Origin:
     """`fields` with the value None are left out."""
     told = {name: value for name, value in fields.items() if value is not None}
     rendered = b"," + _encode(told)[1:-1] if told else b""
+    if service is not None:
+        rendered = _encode(service) + rendered
     return Origin(service, rendered, frozenset(told))
