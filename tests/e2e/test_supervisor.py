@@ -115,7 +115,9 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, certs: Path) -> None:
             os.kill(victim, signal.SIGKILL)
             with daemon.connect() as again:  # at once: the kernel holds the connection for the successor
                 again.sendall(b'{"message":"after the kill"}\n')
-            wait_for(lambda: daemon.get("/readyz") and victim not in worker_pids(daemon), "the successor")
+            wait_for(lambda: victim not in worker_pids(daemon), "the successor")
+            wait_for(lambda: daemon.stats()["state"] == "ready", "all to be ready")
+            assert daemon.get("/readyz")
             load.finish()
         totals = daemon.wait_settled(before["totals"]["received"])
         assert totals["written"] >= before["totals"]["written"]
