@@ -49,6 +49,9 @@ GRACE_S: Final = 2.0
 
 RETENTION_S: Final = 10.0
 
+#: What the loop waits for.
+_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
+
 _WORKER_RESTARTS: Final = index("ingestd_worker_restarts_total")
 _SIDECAR_RESTARTS: Final = index("ingestd_sidecar_restarts_total")
 _DELETED: Final = index("ingestd_segments_deleted_total")
@@ -74,18 +77,27 @@ class Child:
         sys.stdout.flush()
         sys.stderr.flush()
         self.started_s, self.aborted_s = time.monotonic(), None
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the child has handlers of its own
         self.pid = os.fork()
         if self.pid == 0:
             _be(self.main)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def _be(main: Callable[[], int]) -> NoReturn:
-    """Run a child's main and end the process with its code, past everything the parent had set up."""
+    """Run a child's main and end the process with its code, past everything the parent had set up.
+
+    `main` finds SIGTERM blocked, and unblocks it when it can stop. The other signals go to the whole group of a
+    terminal; what they mean is for the supervisor to decide.
+    """
     code = os.EX_SOFTWARE
     try:
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS - {signal.SIGTERM})
         code = main()
     except BaseException:
         log.critical("pid %d failed", os.getpid(), exc_info=True)
@@ -160,6 +172,7 @@ class Supervisor:
         self._sidecar = Child("sidecar", lambda: self._be_sidecar(view))
 
     def _be_sidecar(self, view: sidecar.View) -> int:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         for group in self._sockets:
             for each in group:
                 each.close()
@@ -190,7 +203,7 @@ class Supervisor:
         wake.setblocking(False)
         signals.setblocking(False)
         signal.set_wakeup_fd(signals.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for number in _SIGNALS:
             signal.signal(number, lambda *_: None)
         return wake, signals
 

@@ -62,10 +62,16 @@ class Shared(NamedTuple):
 
 
 def run(number: int, shared: Shared, supervisor_pid: int) -> int:
-    """Be worker `number` until SIGTERM; returns the exit code. Called in the child, right after the fork."""
+    """Be worker `number` until SIGTERM; returns the exit code.
+
+    Called in the child, right after the fork, with SIGTERM blocked: it waits until there is something to drain.
+    """
     die_with_parent(supervisor_pid)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all; the supervisor decides
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for other, group in enumerate(shared.sockets):
+        if other != number:  # held open here, they would go on taking what their own worker no longer reads
+            group.tcp.close()
+            group.udp.close()
+            group.inbox.close()
     faulthandler.enable()
     threading.excepthook = _end_with_the_thread
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -112,6 +118,7 @@ class Worker:
         """Serve until SIGTERM, then drain; a second SIGTERM ends the drain. 0 where nothing was lost."""
         stop, hurry = asyncio.Event(), asyncio.Event()
         self._loop.add_signal_handler(signal.SIGTERM, lambda: (hurry if stop.is_set() else stop).set())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         self._writer.start()
         self._tcp.start()
         self._udp.start()
@@ -135,7 +142,7 @@ class Worker:
             log.warning("worker %d was told to hurry: not all that clients had sent was read", self._number)
             draining.cancel()
         hurrying.cancel()
-        self._udp.drain(deadline_s)
+        await self._udp.drain()
         await self._loop.run_in_executor(None, self._writer.close, self._drain_timeout_s * WRITER_SHARE)
 
     async def _beat(self) -> None:

@@ -29,11 +29,16 @@ from ingestd.stats import CLOSE_REASONS, Slot, index
 #: How long a refused connection may take to read the reason before it is closed.
 LINGER_S: Final = 1.0
 
-#: During a drain: a sender that was silent for so long has had read all that it sent.
+#: During a drain: a sender that was silent for so long, and at each of so many looks, has had read all that it sent.
+#: Looks are counted because a loop that stalls takes no notice of who sends meanwhile.
 QUIET_S: Final = 0.5
+QUIET_LOOKS: Final = 10
 
 #: Connections taken from a listener per wake-up, so that a storm of them does not hold up those that send.
 ACCEPT_BATCH: Final = 64
+
+#: Until accepting is tried again after it failed for want of descriptors or memory.
+ACCEPT_PAUSE_S: Final = 0.5
 
 SWEEP_S: Final = 1.0
 
@@ -68,7 +73,8 @@ class Connection(asyncio.Protocol):
         self._head = b""
         self._named = False
         self._reason: str | None = None
-        self.active_s = server.time()
+        self.began_s = self.active_s = server.time()
+        self.quiet_looks = 0
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -76,6 +82,7 @@ class Connection(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]  # uvloop's are no subclasses of asyncio's
         if transport.get_extra_info("ssl_object") is not None:
             transport.set_read_buffer_limits(high=1, low=0)  # type: ignore[attr-defined]
+        self.active_s = self._server.time()
         self._server.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -110,7 +117,7 @@ class Connection(asyncio.Protocol):
         if self._door is None and self._reason is None and self._head:
             self._open("auto", False, self._head)  # ended within what might have become a header
         if self._door is not None:
-            self._door.finish(clean=exc is None)
+            self._door.finish(clean=exc is None and self._reason is None)  # else the daemon itself cut it off
         if self._reason is None:
             self._reason = "eof" if exc is None else "tls_error" if isinstance(exc, ssl.SSLError) else "reset"
         self._server.closed(self, self._reason)
@@ -119,7 +126,7 @@ class Connection(asyncio.Protocol):
         self.transport.pause_reading()
 
     def resume(self) -> None:
-        self.active_s = self._server.time()
+        self.began_s = self.active_s = self._server.time()  # the pause was not the sender's
         self.transport.resume_reading()
 
     @property
@@ -189,9 +196,11 @@ class TcpServer:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
-                # The sender was gone before it was accepted; or this process is out of descriptors (the sender waits).
-                if error.errno not in (errno.ECONNABORTED, errno.EPROTO):
-                    log.error("accept", "cannot accept a connection: %s; raise LimitNOFILE", error.strerror)
+                if error.errno in (errno.ECONNABORTED, errno.EPROTO):
+                    continue  # the sender was gone before it was accepted
+                log.error("accept", "cannot accept a connection: %s; raise LimitNOFILE", error.strerror)
+                self.loop.remove_reader(self._listener)
+                self.loop.call_later(ACCEPT_PAUSE_S, self._accept_again)
                 return
             sock.setblocking(False)
             if not self.draining and self._balance.hand_over(sock):
@@ -199,6 +208,10 @@ class TcpServer:
                 sock.close()
             else:
                 self._take(sock, address[0])
+
+    def _accept_again(self) -> None:
+        if not self.draining:
+            self.loop.add_reader(self._listener, self._accept)
 
     def _take_handed(self) -> None:
         """Take on what other workers passed to this one."""
@@ -261,10 +274,9 @@ class TcpServer:
         interval_s = min(SWEEP_S, self._limits.header_timeout_s / 4, self._limits.idle_timeout_s / 4)
         if not self._gate.closed:
             for connection in tuple(self._connections):
-                silent_s = now - connection.active_s
-                if not connection.speaking and silent_s > self._limits.header_timeout_s:
+                if not connection.speaking and now - connection.began_s > self._limits.header_timeout_s:
                     connection.close("header_timeout")
-                elif silent_s > self._limits.idle_timeout_s:
+                elif now - connection.active_s > self._limits.idle_timeout_s:
                     connection.close("idle_timeout")
         self._sweeper = self.loop.call_later(interval_s, self._sweep)
 
@@ -276,15 +288,18 @@ class TcpServer:
         self._listener.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
-        began_s = self.time()
         for connection in self._connections:
             connection.announce_drain()
-        while (self._connections or self._handshakes) and self.time() < deadline_s:
-            if not self._gate.closed:
-                for connection in tuple(self._connections):
-                    if self.time() - max(connection.active_s, began_s) >= QUIET_S:
-                        connection.close("drain")
-            await asyncio.sleep(QUIET_S / 10)
+        while self.time() < deadline_s:
+            looked_s = self.time()
+            await asyncio.sleep(QUIET_S / QUIET_LOOKS)  # at least once: a hand-over may be under way
+            if not self._connections and not self._handshakes:
+                break
+            for connection in tuple(self._connections):
+                silent = not self._gate.closed and connection.active_s < looked_s
+                connection.quiet_looks = connection.quiet_looks + 1 if silent else 0
+                if connection.quiet_looks == QUIET_LOOKS:
+                    connection.close("drain")
         for task in tuple(self._handshakes):
             task.cancel()
         for connection in tuple(self._connections):
@@ -296,7 +311,7 @@ class TcpServer:
             await asyncio.sleep(0.01)
         for connection in tuple(self._connections):
             connection.transport.abort()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)  # some turns of the loop, in which they are told
 
     def _accept_all(self) -> None:
         """Take on every connection that the kernel had completed: its sender may have sent and gone."""

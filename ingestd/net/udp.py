@@ -1,7 +1,7 @@
 """UDP: drain the socket in batches, gather the datagrams of a source into one block, feed its door.
 
 A datagram is one or more whole records, so datagrams of one source joined by LF are a block like any other, and the
-cost per datagram is the kernel's. A batch ends after `BATCH_BYTES`, so that TCP on the same loop gets its turn. While
+cost per datagram is the kernel's. A batch is bounded, so that everything else on the loop gets its turn. While
 the writer is behind, datagrams are still read, counted and dropped: what is told is better than what the kernel
 drops unseen. What the kernel drops all the same is its own counter (`sockets.kernel_drops`).
 """
@@ -22,6 +22,12 @@ from ingestd.stats import Slot, index
 
 #: Larger batches do not lower the cost per record further.
 BATCH_BYTES: Final = 256 << 10
+
+#: So many take some milliseconds; the smallest datagrams have no bytes at all.
+BATCH_DATAGRAMS: Final = 2048
+
+#: The kernel's buffer is read in less, senders that go on never end.
+DRAIN_S: Final = 1.0
 
 #: The largest payload of a UDP datagram is below this.
 MAX_DATAGRAM_BYTES: Final = 1 << 16
@@ -63,7 +69,7 @@ class UdpServer:
         view = memoryview(buffer)
         by_source: dict[str, list[bytes]] = {}
         datagrams = nbytes = 0
-        while nbytes < BATCH_BYTES:
+        while nbytes < BATCH_BYTES and datagrams < BATCH_DATAGRAMS:
             try:
                 size, address = receive(buffer)
             except (BlockingIOError, InterruptedError):
@@ -104,13 +110,16 @@ class UdpServer:
 
         The socket is as old as the daemon, so drops while no worker was alive to count them are in it too.
         """
+        if self._receiver.fileno() < 0:
+            return  # drained and closed; the heart goes on beating
         before = self._slot[_KERNEL_DROPS]
         self._slot[_KERNEL_DROPS] = before + (kernel_drops(self._receiver) - before) % 2**32
 
-    def drain(self, deadline_s: float) -> None:
-        """Read what the kernel still holds, until `deadline_s` (loop time) if senders go on, then stop."""
-        while self.read() and self._loop.time() < deadline_s:
-            pass
-        self.count_drops()
+    async def drain(self) -> None:
+        """Read what the kernel still holds, for `DRAIN_S` at most, then stop."""
         self._loop.remove_reader(self._receiver)
+        deadline_s = self._loop.time() + DRAIN_S
+        while self.read() and self._loop.time() < deadline_s:
+            await asyncio.sleep(0)  # the clock and the writer's messages are the loop's
+        self.count_drops()
         self._receiver.close()

@@ -1,0 +1,57 @@
+"""One worker's network side in this process: real sockets, a keeping writer, and the doors between them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from formats.record import Enrichment
+from ingestd.accounting import Ledger
+from ingestd.net.backpressure import Gate
+from ingestd.net.balance import Balance, LoadTable
+from ingestd.net.sockets import Address, bind_workers
+from ingestd.net.tcp import TcpLimits, TcpServer
+from ingestd.net.udp import UdpServer
+from ingestd.pipeline import Door, Pipeline
+from ingestd.stats import READY, STATE, Board
+from tests.fakes import KeepingWriter
+
+
+class House:
+    """Made on a running event loop."""
+
+    def __init__(self, door: type[Door] = Door, limit_bytes: int = 1_000_000) -> None:
+        loop = asyncio.get_running_loop()
+        local = Address("127.0.0.1", 0)
+        self.sockets = bind_workers(1, local, local, 128, 4 << 20)
+        self.board = Board(1)
+        self.slot = self.board.slot(0)
+        self.slot[STATE] = READY
+        self.gate = Gate(1 << 30, 1 << 29, self.slot)
+        self.ledger = Ledger(self.slot, self.gate.free)
+        self.writer = KeepingWriter()
+        self._pipeline = Pipeline(self.ledger, self.writer, "unknown", self.gate.add)
+        self._door = door
+        self._limit_bytes = limit_bytes
+        balance = Balance(0, LoadTable(1), self.sockets, self.board)
+        self.tcp = TcpServer(
+            loop,
+            self.sockets[0],
+            None,
+            TcpLimits(100, 60.0, 60.0),
+            self.door,
+            self.gate,
+            balance,
+            self.slot,
+        )
+        self.udp = UdpServer(loop, self.sockets[0].udp, self.door, self.gate, self.ledger, self.slot)
+
+    def door(self, format_: str, transport: str, source: str) -> Door:
+        return self._door(self._pipeline, format_, transport, source, Enrichment({}), self._limit_bytes)
+
+    def records(self) -> int:
+        """How many good records reached the writer."""
+        return sum(batch.encoded.records for batch in self.writer.batches)
+
+    def close(self) -> None:
+        for sock in self.sockets[0]:
+            sock.close()
