@@ -203,13 +203,19 @@ class _Reader:
         """Service and rendered origin of the heads that are recognised to their end."""
         services: dict[str, str] = {}
         origins: dict[str, msgspec.Raw] = {}
+        rests: dict[frozenset[str], bytes] = {}
+        is_5424 = layout.kind == syslog_5424.KIND
         for head in heads:
-            if layout.kind == syslog_5424.KIND:
-                found = syslog_5424.read_head(head, layout.separator)
-            else:
-                found = syslog_3164.read_head(head)
-            if found is not None:
+            found = syslog_5424.read_head(head, layout.separator) if is_5424 else syslog_3164.read_head(head)
+            if found is None:
+                continue
+            service, rendered, names = found
+            if service is None or (rest := rests.get(names)) is None:
                 services[head], origins[head] = self._open(found, PRI_NAMES, "syslog")
+                rests[names] = self._rest(names, PRI_NAMES, "syslog")
+            else:
+                services[head] = service
+                origins[head] = msgspec.Raw(rendered + rest)
         return services, origins
 
     def _read_one(self, index: int) -> Layout | None:
@@ -241,15 +247,19 @@ class _Reader:
 
     def _open(self, found: Origin, pri_names: frozenset[str], format: str) -> tuple[str, msgspec.Raw]:
         """The service and, rendered from its value on, all fields up to the message."""
-        service, rendered, names = found
+        rest = self._rest(found.names, pri_names, format)
+        if found.service is None:
+            return self._context.service, msgspec.Raw(self._service + found.rendered + rest)
+        return found.service, msgspec.Raw(found.rendered + rest)
+
+    def _rest(self, names: frozenset[str], pri_names: frozenset[str], format: str) -> bytes:
+        """The enrichment of messages with fields of these names."""
         key = (format, pri_names, names)
         rest = self._rests.get(key)
         if rest is None:
             carried = self._context.enrichment.keys & (names | pri_names)
             rest = self._rests[key] = b"," + self._context.prefix(format, carried).removesuffix(b",")
-        if service is not None:
-            return service, msgspec.Raw(rendered + rest)
-        return self._context.service, msgspec.Raw(self._service + rendered + rest)
+        return rest
 
 
 def _render(columns: _Columns, run: slice, format: str) -> Encoded:

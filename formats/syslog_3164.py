@@ -81,21 +81,38 @@ def read(severity: Severity | None, rest: str, received: datetime, zone: tzinfo)
 
 def cut_iso(lines: Sequence[str]) -> Columns:
     """Cut lines with an ISO time into columns; what was not cut has an empty head."""
-    firsts, _, rests = zip(*[line.partition(" ") for line in lines], strict=True)
-    pris, _, times = zip(*[first.partition(">") for first in firsts], strict=True)
-    return pris, times, *_cut_rests(rests)
+    pris: list[str] = []
+    times: list[str] = []
+    rests: list[str] = []
+    for line in lines:
+        first, _, rest = line.partition(" ")
+        pri, _, time = first.partition(">")
+        pris.append(pri)
+        times.append(time)
+        rests.append(rest)
+    return Columns(pris, times, *_cut_rests(rests))
 
 
 def cut_bsd(lines: Sequence[str]) -> Columns:
     """The same of lines with a time as in RFC 3164; its column includes the space behind it."""
-    pris, _, behind = zip(*[line.partition(">") for line in lines], strict=True)
-    return pris, [rest[:_BSD_WIDTH] for rest in behind], *_cut_rests([rest[_BSD_WIDTH:] for rest in behind])
+    pris: list[str] = []
+    times: list[str] = []
+    rests: list[str] = []
+    for line in lines:
+        pri, _, rest = line.partition(">")
+        pris.append(pri)
+        times.append(rest[:_BSD_WIDTH])
+        rests.append(rest[_BSD_WIDTH:])
+    return Columns(pris, times, *_cut_rests(rests))
 
 
-def _cut_rests(rests: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    heads, _, texts = zip(*[rest.partition(_SEPARATOR) for rest in rests], strict=True)
-    if "" in texts:  # where there was nothing to cut at, or nothing behind it
-        heads = tuple([head if text else "" for head, text in zip(heads, texts, strict=True)])
+def _cut_rests(rests: Sequence[str]) -> tuple[list[str], list[str]]:
+    heads: list[str] = []
+    texts: list[str] = []
+    for rest in rests:
+        head, _, text = rest.partition(_SEPARATOR)
+        heads.append(head if text else "")  # else there was nothing to cut at, or nothing behind it
+        texts.append(text)
     return heads, texts
 
 

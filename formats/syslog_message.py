@@ -61,8 +61,13 @@ class Layout(NamedTuple):
     separator: str
 
 
-Columns = tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[str]]
-"""PRI, time, head (what tells the origin) and text of many messages of one layout."""
+class Columns(NamedTuple):
+    """Many messages of one layout, cut; what tells the origin is the head."""
+
+    pris: list[str]
+    times: list[str]
+    heads: list[str]
+    texts: list[str]
 
 
 def severity_of(level: str) -> Severity:
