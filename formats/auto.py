@@ -14,7 +14,8 @@ import numpy as np
 from formats import json, lines, raw
 from formats.errors import DecodeError
 from formats.mapping import decode_array, decode_object
-from formats.record import DETAIL_LIMIT, Context, Encoded, Row
+from formats.record import Context, Encoded
+from formats.runs import Runs
 
 _ARRAY = re.compile(rb"\s*+\[\s*+\{")
 _OBJECT_BYTE = ord("{")
@@ -27,41 +28,13 @@ def encode(block: bytes, context: Context) -> list[Encoded]:
     encoded = json.encode_canonical(block, context)
     if encoded is not None:
         return [encoded]
-    runs = _Runs(context)
+    runs = Runs(context, "json")
     for is_json, piece in _cut(block):
         if is_json:
             json.encode_into(piece, context, runs)
         else:
             runs.append(raw.encode(piece, context)[0])
     return runs.encoded
-
-
-class _Runs:
-    """A sink that keeps the order of records of both kinds, and keeps what is rejected."""
-
-    def __init__(self, context: Context) -> None:
-        self.encoded: list[Encoded] = []
-        self._context = context
-
-    def extend(self, rows: list[Row]) -> None:
-        if rows:
-            self._run("json").extend(rows)
-
-    def append(self, other: Encoded) -> None:
-        if other.records or other.rejects:
-            self._run(other.format).append(other)
-
-    def reject(self, reason: str, data: bytes, detail: str) -> None:
-        if reason == "invalid_utf8":
-            self._run("json").reject(reason, data, detail)
-        else:
-            parse_error = f"{reason}: {detail}"[:DETAIL_LIMIT]
-            self._run("raw").extend([raw.keep(data, self._context, parse_error)])
-
-    def _run(self, format: str) -> Encoded:
-        if not self.encoded or self.encoded[-1].format != format:
-            self.encoded.append(Encoded(format))
-        return self.encoded[-1]
 
 
 def _cut(block: bytes) -> Iterator[tuple[bool, bytes]]:
