@@ -16,20 +16,18 @@ Other blocks are parsed as a `LogBatch`; one that fails is cut into pieces, down
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
-from itertools import pairwise, repeat
+from itertools import pairwise
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 from google.protobuf.message import DecodeError as ProtobufError
 from numpy.typing import NDArray
 
-from formats import levels, timestamps
+from formats.columns import Added, Core, encode_columns, encode_lines, read_core
 from formats.delimited import Frames, Positions, cut, frames, read_length
 from formats.errors import DecodeError
-from formats.record import CORE_FIELDS, LEVELS, Context, Encoded, tally
+from formats.record import CORE_FIELDS, Context, Encoded
 from formats.schemas.log_columns_pb2 import LogColumns
 from formats.schemas.log_entry_pb2 import LogBatch, LogEntry
 
@@ -45,17 +43,11 @@ _ENTRIES_TAG = b"\x0a"  # of LogBatch
 
 _PIECES = 8  # into how many a failed block is cut
 _SINGLE = 32  # fewer are not worth another try
-_CHUNK_RECORDS = (
-    512  # some 150 KB of lines: memory that the allocator reuses; larger would be mapped anew each time
-)
 _NOTHING: frozenset[str] = frozenset()
-_encoder = msgspec.json.Encoder()
+_Bytes = NDArray[np.uint8]
 
 
-Bytes = NDArray[np.uint8]
-
-
-class _Columns(NamedTuple):
+class _Entries(NamedTuple):
     """The fields of some entries. No `attributes` if none has any."""
 
     timestamps: list[str]
@@ -102,21 +94,21 @@ def _encode_bulk(block: Frames, context: Context) -> Encoded | None:
     if not len(block.starts):
         return Encoded(_FORMAT)
     try:
-        return _encode_columns(_read_columns(block) or _read_batch(block), context)
+        return _encode_entries(_read_columns(block) or _read_batch(block), context)
     except (DecodeError, ProtobufError):
         return None
 
 
 def _encode_one(message: bytes, context: Context, encoded: Encoded) -> None:
     try:
-        encoded.append(_encode_columns(_take([LogEntry.FromString(message)]), context))
+        encoded.append(_encode_entries(_take([LogEntry.FromString(message)]), context))
     except DecodeError as error:
         encoded.reject(error.reason, message, error.detail)
     except ProtobufError:
         encoded.reject("invalid_protobuf", message, "not a LogEntry, or text in it is not UTF-8")
 
 
-def _read_batch(block: Frames) -> _Columns:
+def _read_batch(block: Frames) -> _Entries:
     bounds = [*block.starts.tolist(), len(block)]
     pieces = [block[start:end] for start, end in pairwise(bounds)]
     return _take(LogBatch.FromString(_ENTRIES_TAG + _ENTRIES_TAG.join(pieces)).entries)
@@ -127,12 +119,12 @@ _fields: Callable[[LogEntry], tuple[Any, ...]] = attrgetter(
 )
 
 
-def _take(entries: Iterable[LogEntry]) -> _Columns:
-    columns = _Columns(*map(list, zip(*map(_fields, entries), strict=True)))
+def _take(entries: Iterable[LogEntry]) -> _Entries:
+    columns = _Entries(*map(list, zip(*map(_fields, entries), strict=True)))
     return columns if any(columns.attributes or ()) else columns._replace(attributes=None)
 
 
-def _read_columns(block: Frames) -> _Columns | None:
+def _read_columns(block: Frames) -> _Entries | None:
     """The fast way; None unless the entries are all alike. Raises ProtobufError."""
     fused = _fuse(block)
     if fused is None:
@@ -140,7 +132,7 @@ def _read_columns(block: Frames) -> _Columns | None:
     columns = LogColumns.FromString(fused)
     number = len(block.starts)
     none = [""] * number
-    return _Columns(
+    return _Entries(
         columns.timestamp[:] or none,
         columns.level[:] or none,
         columns.service[:] or none,
@@ -185,7 +177,7 @@ def _fuse(block: Frames) -> bytes | None:
     return data[: len(block)].tobytes()
 
 
-def _header_bytes(data: Bytes, starts: Positions) -> Positions | None:
+def _header_bytes(data: _Bytes, starts: Positions) -> Positions | None:
     """How many bytes each length takes, None if one takes more than three."""
     goes_on = data[starts] >= 0x80
     width = goes_on + np.int64(1)
@@ -197,7 +189,7 @@ def _header_bytes(data: Bytes, starts: Positions) -> Positions | None:
     return width
 
 
-def _pass_text(data: Bytes, position: Positions, ends: Positions, tag: int) -> Positions | None:
+def _pass_text(data: _Bytes, position: Positions, ends: Positions, tag: int) -> Positions | None:
     """The positions behind a text field, the same ones if no entry has it; None if not all are alike."""
     has = data[position] == tag
     if not has[0]:
@@ -213,7 +205,7 @@ def _pass_text(data: Bytes, position: Positions, ends: Positions, tag: int) -> P
     return behind if has.all() and (behind <= ends).all() else None
 
 
-def _is_seq(data: Bytes, position: Positions, ends: Positions) -> bool:
+def _is_seq(data: _Bytes, position: Positions, ends: Positions) -> bool:
     """Whether each entry ends in a `seq`, and in nothing else."""
     more = ends - position - 2  # bytes before the last of the varint
     if (
@@ -229,67 +221,35 @@ def _is_seq(data: Bytes, position: Positions, ends: Positions) -> bool:
     )
 
 
-def _encode_columns(columns: _Columns, context: Context) -> Encoded:
+def _encode_entries(entries: _Entries, context: Context) -> Encoded:
     """Make records of entries. Raises DecodeError."""
-    times, first, last = _read_timestamps(columns.timestamps, context.received_at)
-    names, counts = _read_levels(columns.levels)
-    services = columns.services
-    distinct = set(services)
-    if "" in distinct:
-        services = [service or context.service for service in services]
-        distinct = set(services)
-    core = (times, names, services, columns.messages)
-    if columns.attributes is not None:
-        lines: list[object] = _with_attributes(core, columns, context)
-    elif all(columns.runs):
-        lines = _alike(_OWN, (*core, columns.runs, columns.seqs), context)
-    elif not any(columns.runs) and not any(columns.seqs):
-        lines = _alike(CORE_FIELDS, core, context)
-    else:
-        lines = _with_attributes(core, columns._replace(attributes=[{}] * len(times)), context)
-    chunks = [
-        _encoder.encode_lines(lines[start : start + _CHUNK_RECORDS])
-        for start in range(0, len(lines), _CHUNK_RECORDS)
-    ]
-    return Encoded(_FORMAT, chunks, sum(map(len, chunks)), len(lines), counts, distinct, first, last)
+    *core, runs, seqs, attributes = entries
+    if attributes is None:
+        if all(runs):
+            return encode_columns(_FORMAT, Core(*core), context, {"run": runs, "seq": seqs})
+        if not any(runs) and not any(seqs):
+            return encode_columns(_FORMAT, Core(*core), context)
+        attributes = [{}] * len(runs)
+    known = read_core(Core(*core), context)
+    return encode_lines(_FORMAT, _with_attributes(known.core, runs, seqs, attributes, context), known)
 
 
-def _read_timestamps(texts: list[str], received_at: str) -> tuple[list[str], str, str]:
-    bounds = timestamps.bounds(texts) if set(map(len, texts)) == {timestamps.WIDTH} else None
-    if bounds is None:
-        texts = [timestamps.parse(text) if text else received_at for text in texts]
-        bounds = min(texts), max(texts)
-    return texts, *bounds
-
-
-def _read_levels(names: list[str]) -> tuple[list[str], dict[str, int]]:
-    counts = tally(names)
-    if not counts.keys() <= set(LEVELS):
-        read = {name: levels.parse(name) if name else "INFO" for name in counts}
-        names = [read[name] for name in names]
-        counts = tally(names)
-    return names, counts
-
-
-def _alike(own: tuple[str, ...], columns: tuple[Iterable[object], ...], context: Context) -> list[object]:
-    """Records with the fields `own` and the enrichment, its bytes as a last field."""
-    carried = context.enrichment.keys & frozenset(own)
-    added = _Added(context, carried)
-    line = cast(Callable[..., object], _line(own, added.name))
-    if added.name is None:
-        return list(map(line, *columns))
-    return list(map(line, *columns, repeat(added.value)))
-
-
-def _with_attributes(core: tuple[list[str], ...], columns: _Columns, context: Context) -> list[object]:
+def _with_attributes(
+    core: Core, runs: list[str], seqs: list[int], all_attributes: list[Mapping[str, str]], context: Context
+) -> list[dict[str, object]]:
     """Records whose fields are not the same."""
     keys = context.enrichment.keys
-    added: dict[frozenset[str], _Added] = {}
-    lines: list[object] = []
+    added: dict[frozenset[str], Added] = {}
+    lines: list[dict[str, object]] = []
     for timestamp, level, service, message, run, seq, attributes in zip(
-        *core, columns.runs, columns.seqs, columns.attributes or (), strict=True
+        *core, runs, seqs, all_attributes, strict=True
     ):
-        line = {"timestamp": timestamp, "level": level, "service": service, "message": message}
+        line: dict[str, object] = {
+            "timestamp": timestamp,
+            "level": level,
+            "service": service,
+            "message": message,
+        }
         if run or seq:
             line |= {"run": run, "seq": seq} if run else {"seq": seq}
         if attributes:
@@ -298,7 +258,7 @@ def _with_attributes(core: tuple[list[str], ...], columns: _Columns, context: Co
         carried = _NOTHING if keys.isdisjoint(line) else keys.intersection(line)
         rest = added.get(carried)
         if rest is None:
-            rest = added[carried] = _Added(context, carried)
+            rest = added[carried] = Added(_FORMAT, context, carried)
         if rest.name is not None:
             line[rest.name] = rest.value
         lines.append(line)
@@ -314,24 +274,3 @@ def _renamed(attributes: dict[str, str]) -> dict[str, str]:
             free = _ATTRIBUTE + free
         renamed[free] = attributes[name]
     return renamed
-
-
-class _Added:
-    """The enrichment as one field: the name of the first, and its value with all that follows."""
-
-    __slots__ = ("name", "value")
-
-    def __init__(self, context: Context, carried: frozenset[str]) -> None:
-        names = (name for name in context.values(_FORMAT) if name not in carried)
-        self.name = next(names, None)
-        if self.name is not None:
-            skipped = len(_encoder.encode(self.name)) + 1
-            self.value = msgspec.Raw(context.prefix(_FORMAT, carried)[skipped:-1])
-
-
-@lru_cache(64)
-def _line(own: tuple[str, ...], added: str | None) -> type[msgspec.Struct]:
-    fields: list[tuple[str, type]] = [(name, str) for name in own]
-    if added is None:
-        return msgspec.defstruct("Line", fields, gc=False)
-    return msgspec.defstruct("Line", [*fields, ("added", msgspec.Raw)], rename={"added": added}, gc=False)
