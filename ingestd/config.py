@@ -51,7 +51,9 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Server(Section, frozen=True):
     workers: Annotated[int, _count("worker processes; 0 is one per core", "processes", 0, 1024)] = 0
     data_dir: Annotated[str, Meta(description="folder of the segments", min_length=1)] = "data"
-    state_dir: Annotated[str, Meta(description="folder of ingestd.json", min_length=1)] = "state"
+    state_dir: Annotated[str, Meta(description="folder of ingestd.json and the registry", min_length=1)] = (
+        "state"
+    )
     drain_timeout: Annotated[float, _duration("longest time a stop spends on what clients had sent")] = 10.0
     heartbeat_timeout: Annotated[float, _duration("a worker silent for so long is replaced", 0.1)] = 10.0
 
@@ -124,6 +126,11 @@ class Enrich(Section, frozen=True):
     fields: Annotated[dict[str, str], _text("further fields of every record, by name")] = {}
 
 
+class Registry(Section, frozen=True):
+    token: Annotated[str, _text("secret that writing schemas needs; empty asks for none")] = ""
+    max_body_bytes: Annotated[int, _size("a request with more is refused", KB, 64 * MB)] = MB
+
+
 class Config(Section, frozen=True):
     """The whole configuration; `Config()` is the defaults."""
 
@@ -135,6 +142,7 @@ class Config(Section, frozen=True):
     retention: Retention = Retention()
     limits: Limits = Limits()
     enrich: Enrich = Enrich()
+    registry: Registry = Registry()
 
 
 _SCHEMA: Final = Schema.of(Config)

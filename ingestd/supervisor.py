@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
-from ingestd import __version__, sidecar, worker
+from ingestd import __version__, registry, sidecar, worker
 from ingestd.config import Config
 from ingestd.net.balance import LoadTable
 from ingestd.net.sockets import Address, bind_http, bind_workers, shown
@@ -168,6 +168,11 @@ class Supervisor:
             data_dir=config.server.data_dir,
             supervisor_pid=me,
             heartbeat_timeout_s=config.server.heartbeat_timeout,
+            registry=registry.Settings(
+                Path(config.server.state_dir) / registry.DATABASE,
+                config.registry.token,
+                config.registry.max_body_bytes,
+            ),
         )
         self._sidecar = Child("sidecar", lambda: self._be_sidecar(view))
 

@@ -5,7 +5,8 @@
     /api/stats     JSON
 
 Every answer is made from one fresh reading of the board. There is no state but the history, no writing request, no
-cookie; answers are never cached. The page's three files are read once, at start.
+cookie; answers are never cached. The page's three files are read once, at start. The paths of the schema registry
+(ingestd.registry) are mounted beside these.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from ingestd import registry
 from ingestd.sidecar import exposition
 from ingestd.sidecar.health import faults, judge_workers, supervisor_fault
 from ingestd.sidecar.hosts import Hosts
@@ -139,7 +141,8 @@ def make_app(board: Board, view: View, history: History) -> web.Application:
             return _refusal(refused)
 
     answers = Answers(board, view, history)
-    app = web.Application(middlewares=[guard])
+    longest_bytes = view.registry.max_body_bytes if view.registry else 1
+    app = web.Application(middlewares=[guard], client_max_size=longest_bytes)
     app.router.add_get("/", _file("page.html", "text/html"))
     app.router.add_get("/page.css", _file("page.css", "text/css"))
     app.router.add_get("/page.js", _file("page.js", "text/javascript"))
@@ -147,5 +150,7 @@ def make_app(board: Board, view: View, history: History) -> web.Application:
     app.router.add_get("/api/stats", answers.stats)
     app.router.add_get("/healthz", answers.healthz)
     app.router.add_get("/readyz", answers.readyz)
+    if view.registry:
+        registry.mount(app, view.registry)
     app.on_response_prepare.append(_dress)
     return app

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from ingestd.registry import Settings
+
 
 class View(msgspec.Struct, frozen=True):
     """The supervisor fills it in before the fork; nothing in it changes while the daemon runs."""
@@ -20,3 +22,5 @@ class View(msgspec.Struct, frozen=True):
     """A process silent for longer counts as hung."""
     hosts: tuple[str, ...] = ()
     """Further names to accept in the Host header, such as the one a reverse proxy passes on."""
+    registry: Settings | None = None
+    """The schema registry to serve beside it; None serves none."""
