@@ -132,7 +132,8 @@ def machine_lines(outcome: Outcome) -> list[str]:
 
 
 def _warning(outcome: Outcome) -> list[str]:
-    busiest = max((part.others_cores for part in [*outcome.loads, *outcome.peers]), default=0.0)
+    used = [load.others_cores for load in outcome.loads] + [peer.others_cores for peer in outcome.peers]
+    busiest = max(used, default=0.0)
     if busiest < BUSY_CORES:
         return []
     return [
