@@ -26,6 +26,7 @@ REASONS: tuple[str, ...] = (
     "invalid_protobuf",  # bytes that are no LogEntry, or text in one that is not UTF-8
     "invalid_avro",  # a block of an Avro container that its codec or its schema does not fit
     "invalid_frame",  # what should say where a record ends does not; the connection is closed
+    "invalid_syslog",  # neither RFC 5424 nor RFC 3164; kept as text with this as its `parse_error`
     "oversize",  # longer than the limit; found by framing
     "truncated",  # cut off by the end of the stream; found by who reads the stream
 )
