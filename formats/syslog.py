@@ -100,6 +100,7 @@ def _split(block: bytes) -> tuple[list[str], set[int], bytes]:
     messages: list[str] = []
     damaged: set[int] = set()
     for part in whole:
+        part = part.removesuffix(b"\r")
         try:
             text = part.decode()
         except UnicodeDecodeError:
@@ -169,16 +170,17 @@ class _Reader:
         else:
             pris, spelled, heads, texts = syslog_3164.cut_bsd(lines)
             times = syslog_times.bsd_column(spelled, self._received, self._zone)
+        known = (syslog_5424 if layout.kind == syslog_5424.KIND else syslog_3164).SEVERITIES
         services, origins = self._open_heads(layout, set(heads))
         left: Sequence[int] = ()
         if (
             None in times
             or self._damaged
-            or not (_LEVELS.keys() >= set(pris) and services.keys() >= set(heads))
+            or not (known.keys() >= set(pris) and services.keys() >= set(heads))
         ):
             damaged = self._damaged
             fits = [
-                time is not None and pri in _LEVELS and head in services and index not in damaged
+                time is not None and pri in known and head in services and index not in damaged
                 for index, time, pri, head in zip(indexes, times, pris, heads, strict=True)
             ]
             left = [index for index, fit in zip(indexes, fits, strict=True) if not fit]

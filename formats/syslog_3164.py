@@ -5,7 +5,8 @@
     <166>%ASA-6-302013: text    <13>text             no time at all
 
 Without a PRI there must be a time. A word before the tag is the host; a single word that a colon ends is the tag.
-The tag goes to the service, Cisco's `%FACILITY-SEVERITY-MNEMONIC` to service and `msgid`, its number to `sequence`.
+The tag goes to the service, Cisco's `%FACILITY-SEVERITY-MNEMONIC` to service and `msgid`, its numbers to `sequence` and
+`counter`.
 
 In columns only the first form is read, with either time; origins are what stands between time and `: `.
 """
@@ -14,6 +15,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
+from typing import NamedTuple
 
 from formats import syslog_times
 from formats.errors import DecodeError
@@ -37,8 +39,10 @@ _SEPARATOR = ": "
 
 _HOST = r"(?:[A-Za-z0-9_][A-Za-z0-9_.:%/@-]{0,253}+(?<!:))"
 _time = re.compile(rf":?[ ]?[*.]?(?:({syslog_times.BSD})|({syslog_times.ISO}))(?=[ :]|\Z):?[ ]{{0,8}}+")
-_sequences = re.compile(r"(?:([0-9]{1,12}):[ ]{0,8}+)?(?:([0-9]{1,12}):[ ]{1,8}+)?")
-_cisco_host = re.compile(rf"({_HOST}):[ ]{{1,8}}+(?=[*.]?(?:{syslog_times.BSD}|{syslog_times.ISO}):?[ ])")
+_prefix = re.compile(
+    r"(?:([0-9]{1,12}):[ ]{0,8}+)?(?:((?![0-9]{1,12}:)[A-Za-z0-9_][A-Za-z0-9_.-]{0,253}+):[ ]{1,8}+)?"
+    r"(?:([0-9]{1,12}):[ ]{1,8}+)?"
+)
 _mnemonic = re.compile(r":?[ ]{0,8}+%((?:[A-Z0-9_]{1,64}+-){1,4}+)([A-Z0-9_]{1,64}+):[ ]?")
 _host = re.compile(rf"({_HOST})(?:[ ]{{1,8}}+|\Z)")
 _tag = re.compile(r"([^\s\[:]{1,128}+(?::{1,2}[^\s\[:]{1,128}+){0,8}+)(?:\[([^\]\s]{1,128}+)\])?:(?:[ ]|\Z)")
@@ -51,32 +55,31 @@ SEVERITIES: dict[object, Severity] = {f"<{pri}": severity for pri, severity in P
 
 def read(severity: Severity | None, rest: str, received: datetime, zone: tzinfo) -> Message:
     """Read what stands behind a PRI, or a message without one. `received` is aware. Raises DecodeError."""
-    timestamp, layout, sequence, host, text = _read_time(rest, received, zone)
+    timestamp, layout, fields, text = _read_start(rest, received, zone)
     if timestamp is None and severity is None:
         raise DecodeError("invalid_syslog", f"begins with neither PRI nor time: {rest[:80]!r}")
     cisco = _mnemonic.match(text)
-    if cisco is None and host is None and timestamp is not None:
-        tag = _tag.match(text) or _tag_with_pid.match(text)
+    tag = None if cisco else _tag_with_pid.match(text)
+    if timestamp is not None and cisco is None and fields.get("hostname") is None:
+        tag = _tag.match(text) or tag
         named = None if tag else _host.match(text)
         if named is not None:
-            host = named[1]
+            fields["hostname"] = named[1]
             text = text[named.end() :]
             cisco = _mnemonic.match(text)
+            tag = None if cisco else _tag.match(text) or _tag_with_pid.match(text)
     if cisco is not None and (number := _cisco_severity(cisco[1])) is not None:
-        facility, _, _ = cisco[1].partition("-")
-        fields = {"hostname": host, "msgid": cisco[1] + cisco[2], "sequence": sequence}
-        return Message(
-            severity or severity_of(parse_level(number)),
-            timestamp,
-            origin(facility, fields),
-            text[cisco.end() :],
-            None,
-        )
-    tag = _tag_with_pid.match(text) if timestamp is None else _tag.match(text) or _tag_with_pid.match(text)
-    service, process = tag.groups() if tag else (None, None)
-    fields = {"hostname": host, "procid": process, "sequence": sequence}
-    text = text[tag.end() :] if tag else text
-    return Message(severity or UNTOLD, timestamp, origin(service, fields), text, layout if severity else None)
+        severity = severity or severity_of(parse_level(number))
+        fields["msgid"] = cisco[1] + cisco[2]
+        service = cisco[1].partition("-")[0]
+        return Message(severity, timestamp, origin(service, fields), text[cisco.end() :], None)
+    service = None
+    if tag is not None:
+        service, fields["procid"] = tag.groups()
+        text = text[tag.end() :]
+    if severity is None:
+        return Message(UNTOLD, timestamp, origin(service, fields), text, None)
+    return Message(severity, timestamp, origin(service, fields), text, layout)
 
 
 def cut_iso(lines: Sequence[str]) -> Columns:
@@ -134,28 +137,31 @@ def _read(head: str) -> Origin | None:
 _read_again = lru_cache(8192)(_read)
 
 
-def _read_time(
-    rest: str, received: datetime, zone: tzinfo
-) -> tuple[str | None, Layout | None, str | None, str | None, str]:
-    """Time, layout, Cisco's sequence number and host where it precedes the time, and what remains."""
-    sequence = host = layout = None
-    start = 0
+class _Start(NamedTuple):
+    """What stands up to the time, and the rest. `fields` are Cisco's counter and sequence number, and its host."""
+
+    timestamp: str | None
+    layout: Layout | None
+    fields: dict[str, str | None]
+    rest: str
+
+
+def _read_start(rest: str, received: datetime, zone: tzinfo) -> _Start:
+    layout = counter = host = sequence = None
     match = _time.match(rest)
     if match is None:
-        prefix = _sequences.match(rest)
+        prefix = _prefix.match(rest)
         assert prefix is not None  # all of it is optional
-        named = _cisco_host.match(rest, prefix.end())
-        after_host = named.end() if named else prefix.end()
-        second = _sequences.match(rest, after_host) if named else None
-        start = second.end() if second else after_host
-        match = _time.match(rest, start)
-        if match is None and not _mnemonic.match(rest, start):
-            start = 0
-        elif prefix.end() or named:
-            sequence = prefix[1] or (second[1] if second else None)
-            host = named[1] if named else None
+        match = _time.match(rest, prefix.end())
+        if match is None and not _mnemonic.match(rest, prefix.end()):
+            return _Start(None, None, {}, rest)
+        counter, host, sequence = prefix.groups()
+        rest = rest[prefix.end() if match is None else 0 :]
+    fields = {"hostname": host, "sequence": sequence or counter}
+    if sequence and counter:
+        fields["counter"] = counter
     if match is None:
-        return None, None, sequence, host, rest[start:]
+        return _Start(None, None, fields, rest)
     spelled, spelled_iso = match.groups()
     if spelled_iso:
         timestamp = syslog_times.iso(spelled_iso, zone)
@@ -164,8 +170,8 @@ def _read_time(
         timestamp = syslog_times.bsd(spelled, received, zone)
         layout = Layout(BSD_KIND, _SEPARATOR) if len(spelled) == _BSD_WIDTH - 1 else None
     if timestamp is None:  # what only looks like a time is text
-        return None, None, None, None, rest
-    return timestamp, layout, sequence, host, rest[match.end() :]
+        return _Start(None, None, {}, match.string)
+    return _Start(timestamp, layout, fields, rest[match.end() :])
 
 
 def _cisco_severity(words: str) -> str | None:

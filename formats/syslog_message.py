@@ -5,7 +5,7 @@ distinct one is rendered once, to the bytes of several fields: msgspec splices t
 one. Facilities and severities have the keywords of RFC 5427.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -102,7 +102,7 @@ def split_pri(message: str) -> tuple[Severity | None, str]:
 PRI_NAMES = frozenset({"facility", "severity"})
 
 
-def origin(service: str | None, fields: dict[str, object]) -> Origin:
+def origin(service: str | None, fields: Mapping[str, object]) -> Origin:
     """`fields` with the value None are left out."""
     told = {name: value for name, value in fields.items() if value is not None}
     rendered = b"," + _encode(told)[1:-1] if told else b""

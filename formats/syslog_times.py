@@ -29,8 +29,9 @@ BSD = (
 )
 _BSD = re.compile(
     rf"(?:([0-9]{{4}})[ ])?({_MONTH})[ ]{{1,2}}([0-9]{{1,2}})[ ](?:([0-9]{{4}})[ ])?"
-    r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]{1,9}))?(?:[ ]([A-Z]{1,5}))?(?:[ ]([0-9]{4}))?"
+    r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[ ]([A-Z]{1,5}))?(?:[ ]([0-9]{4}))?"
 )
+_FRACTION = re.compile(r"[.,]([0-9]{1,9})")
 _ISO = re.compile(ISO)
 _TAIL = re.compile(r"(?:\.([0-9]{1,9}))?(?:Z|[+-][0-9]{2}:[0-9]{2})?")
 # RFC 5322 section 4.3; other abbreviations mean different zones to different people.
@@ -128,12 +129,20 @@ def _second(text: str, zone: tzinfo) -> str | None:
 
 def bsd(text: str, received: datetime, zone: tzinfo) -> str | None:
     """The stored form of a time that matches `BSD`, None if there is no such time. `received` is aware."""
+    fraction = _FRACTION.search(text)
+    if fraction is None:
+        second = _bsd_second(text, received, zone)
+        return second and f"{second}.000000Z"
+    second = _bsd_second(text[: fraction.start()] + text[fraction.end() :], received, zone)
+    return second and f"{second}.{fraction[1][:6]:0<6}Z"
+
+
+@lru_cache(4096)
+def _bsd_second(text: str, received: datetime, zone: tzinfo) -> str | None:
     match = _BSD.fullmatch(text)
     if match is None:
         return None
-    first_year, month, day, second_year, hour, minute, second, fraction, abbreviation, last_year = (
-        match.groups()
-    )
+    first_year, month, day, second_year, hour, minute, second, abbreviation, last_year = match.groups()
     year = first_year or second_year or last_year
     hours = _ZONES.get(abbreviation)
     if hours is not None:
@@ -148,7 +157,7 @@ def bsd(text: str, received: datetime, zone: tzinfo) -> str | None:
         moment = _utc(local + timedelta(seconds=leap), zone)
     except (ValueError, OverflowError):
         return None
-    return None if moment < "1970" else f"{moment}.{(fraction or '')[:6]:0<6}Z"
+    return None if moment < "1970" else moment
 
 
 def bsd_column(texts: Sequence[str], received: datetime, zone: tzinfo) -> Sequence[str | None]:
