@@ -18,6 +18,7 @@ from formats.framing import Lines
 
 _COUNT = re.compile(rb"([1-9][0-9]{0,8}) ")
 _UNFINISHED_COUNT = re.compile(rb"[1-9][0-9]{0,8}\Z")
+_USUAL_COUNTS = {b"%d " % size: size for size in range(100, 1000)}  # a third of the time of a pattern
 _EXCERPT_BYTES = 1024
 _TRAILERS = b"\r\n\0"
 
@@ -144,10 +145,14 @@ def split(block: bytes) -> tuple[list[bytes], bytes] | None:
 def _counted_frames(data: bytes, position: int, limit_bytes: int) -> tuple[list[bytes], int]:
     """The counted messages that follow one another whole, and the position behind them."""
     frames: list[bytes] = []
-    match = _COUNT.match
-    while (count := match(data, position)) is not None:
-        start = count.end()
-        size = int(count[1])
+    while True:
+        size = _USUAL_COUNTS.get(data[position : position + 4])
+        start = position + 4
+        if size is None:
+            count = _COUNT.match(data, position)
+            if count is None:
+                break
+            size, start = int(count[1]), count.end()
         end = start + size
         if end > len(data) or size > limit_bytes:
             break
@@ -158,7 +163,7 @@ def _counted_frames(data: bytes, position: int, limit_bytes: int) -> tuple[list[
 
 def _as_lines(frames: list[bytes]) -> bytes:
     joined = b"\n".join([*frames, b""])
-    is_lines = joined.count(b"\n") == len(frames) and b"\0" not in joined
+    is_lines = joined.count(b"\n") == len(frames) and b"\0" not in joined and b"\r" not in joined
     if is_lines and not _count_starts(joined) and not _COUNT.match(joined):
         return joined
     return b"".join(map(_as_line, frames))
