@@ -86,7 +86,14 @@ def test_a_raw_shape_does_not_catch_a_json_line() -> None:
 
 
 def test_lines_of_others_are_counted_and_blank_ones_are_not() -> None:
-    others = ['{"message":"hi"}', "not json", '{"run":3,"seq":"x"}', f'{{"run":"{RUN}","seq":12}}', "[1]", "["]
+    others = [
+        '{"message":"hi"}',
+        "not json",
+        '{"run":3,"seq":"x"}',
+        f'{{"run":"{RUN}","seq":12}}',
+        "[1]",
+        "[",
+    ]
     found, scanner = scan(*others, "", stored_json(SEQ))
     assert found == {(RUN, "json"): [SEQ]}
     assert (scanner.records, scanner.others) == (len(others) + 1, len(others))
@@ -107,7 +114,8 @@ def test_what_is_not_ten_digits_is_no_sequence(wrong: str) -> None:
 
 def test_many_shapes_and_runs_in_one_chunk() -> None:
     lines = [
-        stored_json(FIRST_SEQ + number, f"run{number % 37}", tail="x" * (number % 53)) for number in range(2_000)
+        stored_json(FIRST_SEQ + number, f"run{number % 37}", tail="x" * (number % 53))
+        for number in range(2_000)
     ]
     found, scanner = scan(*lines)
     assert sum(map(len, found.values())) == 2_000

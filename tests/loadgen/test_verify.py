@@ -85,7 +85,12 @@ def test_what_nobody_claims_is_unexpected(tmp_path: Path) -> None:
 
 
 def test_other_runs_and_the_other_format_do_not_matter(tmp_path: Path) -> None:
-    lines = [stored_json(FIRST_SEQ), stored_json(FIRST_SEQ, "other"), stored_raw(FIRST_SEQ), '{"message":"hi"}']
+    lines = [
+        stored_json(FIRST_SEQ),
+        stored_json(FIRST_SEQ, "other"),
+        stored_raw(FIRST_SEQ),
+        '{"message":"hi"}',
+    ]
     (tmp_path / "log.jsonl.zst").write_bytes(frame(*lines))
     stored = read_folder(tmp_path, 1)
     assert judge(stored, [report([(0, 0)])])[0].exact

@@ -144,7 +144,7 @@ def _wait(
             abort_s = min(abort_s, time.monotonic() + GRACE_S)
         if control.urgency > 1 or time.monotonic() > abort_s:
             for lane in lanes:
-                lane.abort()
+                lane.interrupt()
 
 
 def _run_processes(

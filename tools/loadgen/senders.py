@@ -78,7 +78,7 @@ class Work:
 
 
 class Lane:
-    """Sends until its work is done or it is told to stop. `run` in a thread; `abort` from another."""
+    """Sends until its work is done or it is told to stop. `run` in a thread; `interrupt` from another."""
 
     def __init__(
         self,
@@ -125,11 +125,11 @@ class Lane:
             outcome.latest_s = self._pace.latest_s
         return outcome
 
-    def abort(self) -> None:
-        """Break the connection, so that a lane stuck in it comes to its end."""
+    def interrupt(self) -> None:
+        """Break the connection, so that a lane stuck in it comes to its end; for another thread."""
         transport = self._transport
         if transport is not None:
-            transport.abort()
+            transport.interrupt()
 
     def _send_batch(self, records: int) -> bool:
         """Send so many records, with retries. False: there is no connecting any more, and the lane should end."""

@@ -30,6 +30,10 @@ CLOSE_TIMEOUT_S = 30.0
 """How long the server may take to read what is in flight and close."""
 
 _MESSAGE_LIMIT_BYTES = 512
+_NO_CLOSE_NOTIFY = "the server ended without close_notify"
+_STILL_TALKING = (
+    "APPLICATION_DATA_AFTER_CLOSE_NOTIFY"  # OpenSSL: ours is sent, and the server has something to say
+)
 _SOL_UDP, _UDP_SEGMENT = 17, 103  # linux/udp.h; not in the socket module
 _SEGMENTS_LIMIT = 64  # UDP_MAX_SEGMENTS of Linux before 6.9
 _SEND_LIMIT_BYTES = 65_507  # a UDP payload, and so a segmented send
@@ -76,8 +80,11 @@ class Transport(Protocol):
     def close(self) -> str:
         """Close in order and return what the server said last; returning means that it read everything."""
 
+    def interrupt(self) -> None:
+        """Make whatever waits in it fail; for another thread, so that the descriptor stays the owner's to close."""
+
     def abort(self) -> None:
-        """Drop it at once; may be called from another thread, and more than once."""
+        """Drop it at once; more than once does not matter."""
 
 
 def client_tls(ca_file: str | None, insecure: bool) -> ssl.SSLContext:
@@ -111,6 +118,7 @@ class TcpTransport:
             self._readable = select.poll()
             self._readable.register(self._socket, select.POLLIN)
             self._heard = b""
+            self._interrupted = False
             self.send(memoryview(f"INGEST/1 {format_name}\n".encode()))
         except BaseException:
             plain.close()
@@ -151,16 +159,23 @@ class TcpTransport:
         socket.socket.shutdown(self._socket, socket.SHUT_WR)
         while self._read_on(deadline_s):
             pass
+        self._read_fin(deadline_s)
         error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:  # a FIN hides the reset that follows it from recv
             raise ServerClosedError(f"the connection was reset (errno {error})")
+        if self._interrupted:  # the end that was read is not the server's
+            raise ServerClosedError("broken off: the server did not close in time")
         self._socket.close()
         return self._message()
 
+    def interrupt(self) -> None:
+        """See Transport."""
+        self._interrupted = True
+        with contextlib.suppress(OSError):  # it is closed already
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
     def abort(self) -> None:
         """See Transport."""
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         self._socket.close()
 
     def _read_on(self, deadline_s: float) -> bool:
@@ -170,9 +185,15 @@ class TcpTransport:
         except ssl.SSLZeroReturnError:
             return False
         except ssl.SSLEOFError as error:
-            raise ServerClosedError("the server ended without close_notify") from error
+            raise ServerClosedError(_NO_CLOSE_NOTIFY) from error
         self._heard = (self._heard + data)[-_MESSAGE_LIMIT_BYTES:]
         return bool(data)
+
+    def _read_fin(self, deadline_s: float) -> None:
+        """Wait for the FIN behind a close_notify: a server that closed over unread data sends a reset instead."""
+        self._socket.settimeout(max(0.001, deadline_s - time.monotonic()))
+        while socket.socket.recv(self._socket, _MESSAGE_LIMIT_BYTES):
+            pass
 
     def _message(self) -> str:
         line, newline, _ = self._heard.partition(b"\n")
@@ -206,16 +227,15 @@ def _say_close(secure: ssl.SSLSocket, deadline_s: float) -> None:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0 or not select.select([], [secure], [], left_s)[1]:
                 raise TimeoutError("the server reads nothing more") from None
+            continue
         except ssl.SSLWantReadError:
-            return
+            pass  # ours is sent, the answer is still to come
+        except ssl.SSLEOFError as error:
+            raise ServerClosedError(_NO_CLOSE_NOTIFY) from error
         except ssl.SSLError as error:
-            if (
-                error.reason != "APPLICATION_DATA_AFTER_CLOSE_NOTIFY"
-            ):  # ours is sent, and the server was talking
+            if error.reason != _STILL_TALKING:
                 raise
-            return
-        else:
-            raise ServerClosedError("the server closed the connection")
+        return
 
 
 class UdpTransport:
@@ -261,6 +281,9 @@ class UdpTransport:
         if error:
             raise ConnectionRefusedError(error, "datagrams were refused")
         return ""
+
+    def interrupt(self) -> None:
+        """See Transport: a send to a socket does not hang."""
 
     def abort(self) -> None:
         """See Transport."""
