@@ -34,6 +34,9 @@ LINGER_S: Final = 1.0
 QUIET_S: Final = 0.5
 QUIET_LOOKS: Final = 10
 
+#: During a drain: a TLS handshake that takes longer is of nobody who has sent records.
+HANDSHAKE_S: Final = 2.0
+
 #: Connections taken from a listener per wake-up, so that a storm of them does not hold up those that send.
 ACCEPT_BATCH: Final = 64
 
@@ -242,7 +245,12 @@ class TcpServer:
         timeout_s = self._limits.header_timeout_s if self._context else None
         try:
             await self.loop.connect_accepted_socket(
-                lambda: Connection(self, source), sock, ssl=self._context, ssl_handshake_timeout=timeout_s
+                lambda: Connection(self, source),
+                sock,
+                ssl=self._context,
+                ssl_handshake_timeout=timeout_s,
+                # Many senders never read, so never answer a close; uvloop would hold each for 30 s.
+                ssl_shutdown_timeout=LINGER_S if self._context else None,
             )
         except ssl.SSLError as error:
             log.warning("tls_error", "TLS handshake with %s failed: %s", source, error.reason or error)
@@ -290,16 +298,19 @@ class TcpServer:
             self._sweeper.cancel()
         for connection in self._connections:
             connection.announce_drain()
+        handshakes_end_s = self.time() + HANDSHAKE_S
         while self.time() < deadline_s:
             looked_s = self.time()
             await asyncio.sleep(QUIET_S / QUIET_LOOKS)  # at least once: a hand-over may be under way
-            if not self._connections and not self._handshakes:
+            if not self._connections and (not self._handshakes or looked_s > handshakes_end_s):
                 break
             for connection in tuple(self._connections):
                 silent = not self._gate.closed and connection.active_s < looked_s
                 connection.quiet_looks = connection.quiet_looks + 1 if silent else 0
                 if connection.quiet_looks == QUIET_LOOKS:
                     connection.close("drain")
+                elif connection.quiet_looks == 2 * QUIET_LOOKS:
+                    connection.transport.abort()  # many TLS clients never answer the close
         for task in tuple(self._handshakes):
             task.cancel()
         for connection in tuple(self._connections):
