@@ -16,7 +16,7 @@ from typing import Final
 
 from formats import FORMATS
 from formats.record import REASONS, Encoded
-from ingestd.stats import DROP_REASONS, LATENCY_BUCKETS, TRANSPORTS, Slot, index
+from ingestd.stats import DROP_REASONS, HEARTBEAT, LATENCY_BUCKETS, TRANSPORTS, Slot, index
 from ingestd.store.batch import Commit, Durable, Event, Freed, Lost, Message, Recovery
 
 _Source = tuple[str, str]
@@ -74,6 +74,10 @@ class Ledger:
                 if in_flight:
                     orphans[source] = in_flight
         return orphans
+
+    def beat(self, now_ns: int) -> None:
+        """A block was taken: a sign of life. Behind many costly blocks the timer of the heartbeat comes late."""
+        self._slot[HEARTBEAT] = now_ns
 
     def received(self, encoded: Encoded, transport: str) -> None:
         """A block was decoded: its good records are in flight, the others are rejected."""

@@ -32,6 +32,7 @@ class Pipeline:
     def take(self, door: Door, block: bytes) -> None:
         """Decode, enrich, count and queue one block of whole frames."""
         received_ns = time.monotonic_ns()
+        self.ledger.beat(received_ns)
         received_at = now()
         context = door.enrichment.at(received_at, self._service)
         for encoded in door.encode(block, context):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import secrets
 import select
 import signal
@@ -116,7 +117,9 @@ def run(config: Config) -> int:
     data_dir, state_dir = Path(config.server.data_dir), Path(config.server.state_dir)
     prepare_folders(data_dir, state_dir)
     lock = lock_data_dir(data_dir)
+    withdraw(state_dir)  # one that was killed left its own
     workers = config.server.workers or len(os.sched_getaffinity(0))
+    _allow_connections(config.limits.max_connections, workers)
     sockets = bind_workers(
         workers,
         Address(tcp.address, tcp.port),
@@ -132,6 +135,20 @@ def run(config: Config) -> int:
     finally:
         withdraw(state_dir)
         lock.close()
+
+
+def _allow_connections(configured: int, workers: int) -> None:
+    """Raise the limit of open files as far as it goes without privileges, and say so where that is not enough."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allowed = worker.connection_limit(configured, workers)
+    if allowed < configured:
+        log.warning(
+            "only %d of limits.max_connections = %d are possible with %d open files; raise LimitNOFILE or ulimit -Hn",
+            allowed,
+            configured,
+            hard,
+        )
 
 
 class Supervisor:

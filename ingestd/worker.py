@@ -3,7 +3,7 @@
     sockets (made before the fork) -> TcpServer, UdpServer -> Pipeline -> SegmentWriter -> messages back to the Ledger
 
 Everything on the loop's thread but the writer, whose messages come back through `call_soon_threadsafe`; so the slot has
-one writer. The heartbeat is a timer of the same loop: a stuck loop has none.
+one writer. The heartbeat is a timer of the same loop, and each block that it takes: a stuck loop has none.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import faulthandler
 import gc
 import logging
 import os
+import resource
 import signal
 import ssl
 import threading
@@ -41,6 +42,10 @@ HEARTBEAT_S: Final = 0.5
 
 #: The part of the drain time that is kept for the writer.
 WRITER_SHARE: Final = 0.25
+
+#: Descriptors a worker needs beside connections: its own, generously, and what it inherits for each worker.
+OWN_FILES: Final = 64
+SOCKETS_PER_WORKER: Final = 4
 
 #: sysexits.h: an internal software error; the supervisor replaces the worker.
 EX_SOFTWARE: Final = os.EX_SOFTWARE
@@ -109,7 +114,9 @@ class Worker:
         sockets = shared.sockets[number]
         balance = Balance(number, shared.loads, shared.sockets, shared.board)
         limits = TcpLimits(
-            config.limits.max_connections, config.limits.header_timeout, config.limits.idle_timeout
+            connection_limit(config.limits.max_connections, len(shared.sockets)),
+            config.limits.header_timeout,
+            config.limits.idle_timeout,
         )
         self._tcp = TcpServer(self._loop, sockets, shared.context, limits, open_door, gate, balance, slot)
         self._udp = UdpServer(self._loop, sockets.udp, open_door, gate, self._ledger, slot)
@@ -169,6 +176,12 @@ def _writer_settings(config: Config, shared: Shared, number: int, counted_frames
         rejects_max_bytes=config.limits.rejects_max_bytes,
         counted_frames=counted_frames,
     )
+
+
+def connection_limit(configured: int, workers: int) -> int:
+    """How many connections there may be: always fewer than open files, so that the writer never wants for one."""
+    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(configured, open_files - OWN_FILES - SOCKETS_PER_WORKER * workers))
 
 
 def die_with_parent(parent_pid: int) -> None:

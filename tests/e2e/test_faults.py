@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ingestd.worker import connection_limit
 from tests.daemon import Daemon, wait_for
 
 HEADER = b"INGEST/1 json\n"
@@ -138,6 +140,46 @@ def test_the_heart_beats_while_a_full_disk_holds_up_the_end(tmp_path: Path) -> N
     assert "draining" in states
     assert "hung" not in states
     assert "Traceback" not in daemon.log.read_text()
+
+
+def test_idle_tls_connections_do_not_delay_a_stop(tmp_path: Path, certs: Path) -> None:
+    """Their clients never answered the close of TLS, nor that of a handshake, and a stop took all of its time."""
+    daemon = Daemon(tmp_path, certs, **{"server.drain_timeout": "40s"}).start()
+    with daemon.connect() as idle, socket.create_connection(daemon.tcp):
+        idle.sendall(GOOD)
+        daemon.wait_settled(1)
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(20) == 0
+
+
+def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
+    """At a usual soft limit of 1,024, connections took the descriptors that the writer opens segments with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    daemon = Daemon(tmp_path, **{"server.workers": 1, "limits.max_connections": 2_000_000_000})
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        daemon.start(ready=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    daemon.wait_ready()
+    (pid,) = workers(daemon)
+    assert psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE) == (hard, hard)
+    assert f"only {connection_limit(2_000_000_000, 1)} of limits.max_connections" in daemon.log.read_text()
+    assert connection_limit(2_000_000_000, 1) < hard
+    assert daemon.stop() == 0
+
+
+def test_a_killed_daemons_state_file_is_withdrawn(tmp_path: Path) -> None:
+    """Until the next daemon was ready, scripts read where its killed predecessor had listened."""
+    killed = Daemon(tmp_path).start()
+    killed.kill_tree()
+    state = tmp_path / "state" / "ingestd.json"
+    assert state.exists()
+    daemon = Daemon(tmp_path).start(ready=False)
+    parent = psutil.Process(daemon.process.pid)
+    wait_for(parent.children, "the first worker")
+    assert not state.exists() or str(daemon.process.pid) in state.read_text()
+    assert daemon.stop() == 0
 
 
 def test_out_of_descriptors_is_told_and_survived(tmp_path: Path) -> None:

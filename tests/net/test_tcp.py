@@ -11,6 +11,7 @@ import uvloop
 
 from ingestd.net.tcp import QUIET_S
 from ingestd.pipeline import Door
+from ingestd.stats import HEARTBEAT
 from tests.net.house import House
 
 LINE = b'{"message":"x"}\n'
@@ -60,3 +61,16 @@ def test_who_sends_while_the_loop_stalls_is_not_silent() -> None:
         return house.records()
 
     assert uvloop.run(asyncio.wait_for(drain(), 60)) == 4
+
+
+def test_a_block_is_a_sign_of_life() -> None:
+    """A hundred connections of garbage kept the heartbeat's timer waiting until the worker was killed as hung."""
+
+    async def feed() -> int:
+        house = House()
+        house.door("json", "tcp", "127.0.0.1").feed(LINE)
+        house.close()
+        return house.slot[HEARTBEAT]
+
+    before_ns = time.monotonic_ns()
+    assert uvloop.run(feed()) >= before_ns
