@@ -1,14 +1,15 @@
 """Journal entries to records, whatever they came as: names and values in, what is stored out.
 
-What the names of an entry say is cached by the names, as most entries of a service have the same ones: which of them
-are a record's own, where time and priority stand, whether any is none. The records of a run are encoded by one call.
+An entry is a dict of its fields, and becomes the record; the records of a run are encoded by one call. Nothing counts
+on the order of fields: journalctl writes those of each entry in another one.
 """
 
 import base64
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,9 @@ from formats.runs import Runs
 Value = str | bytes | msgspec.Raw | list[str | bytes | msgspec.Raw]
 """Of a field: text, what may be text, anything else as its JSON; or several of these."""
 
+Data = Callable[[int], bytes]
+"""The bytes of an entry by its index."""
+
 _NAME = re.compile(
     r"[A-Z_][A-Z0-9_]{0,63}+"
 )  # systemd, src/libsystemd/sd-journal/journal-file.c: journal_field_valid
@@ -30,35 +34,12 @@ _CORE = {
     "_HOSTNAME": "hostname",
 }
 _LEVELS = {str(priority): levels.parse(str(priority)) for priority in range(8)}
-_SHORT = 64  # fields; what is kept of longer entries is theirs to choose
+_NOTHING: frozenset[str] = frozenset()
+_known_names: set[str] = set()
+_MANY = 4096  # names; senders choose them
 _EPOCH = datetime(1970, 1, 1)
 
 _encoder = msgspec.json.Encoder()
-
-
-class _Shape:
-    """What the names of an entry say. `names` are those of the record; the others are indices, -1 for none."""
-
-    __slots__ = ("has_message", "has_service", "names", "own", "priority", "timestamp", "unit")
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(_CORE.get(name, name) for name in names)
-        self.own = frozenset(self.names)
-        self.has_message = "message" in self.own
-        self.has_service = "service" in self.own
-        self.priority = names.index("PRIORITY") if "PRIORITY" in names else -1
-        self.timestamp = self.names.index("timestamp") if "timestamp" in self.own else -1
-        self.unit = names.index("_SYSTEMD_UNIT") if "_SYSTEMD_UNIT" in names else -1
-
-
-def _shape(names: tuple[str, ...]) -> _Shape | None:
-    """None if a name is none, or comes twice."""
-    if len(set(names)) < len(names) or not all(map(_NAME.fullmatch, names)):
-        return None
-    return _Shape(names)
-
-
-_shape_again = lru_cache(512)(_shape)
 
 
 class Entries:
@@ -67,53 +48,63 @@ class Entries:
     def __init__(self, context: Context, sink: Runs) -> None:
         self._context = context
         self._sink = sink
-        self._tails: dict[_Shape, dict[str, str]] = {}
-        self._records: list[dict[str, object]] = []
+        self._keys = context.enrichment.keys
+        self._may_carry = any(map(_NAME.fullmatch, self._keys))
+        self._tails: dict[tuple[str, frozenset[str]], str] = {}
+        self._records: list[dict[str, Any]] = []
         self._timestamps: list[str] = []
         self._levels: list[str] = []
         self._services: list[str] = []
 
     def add(
-        self, names: tuple[str, ...], values: Sequence[str], more: Mapping[str, object] | None = None
+        self, entries: Iterable[dict[str, Any]], data: Data, more: Mapping[str, object] | None = None
     ) -> None:
-        """Add an entry of text fields, and what `more` it has under the names of the record. Raises DecodeError."""
-        shape = _shape_again(names) if len(names) <= _SHORT else _shape(names)
-        if shape is None:
-            raise _invalid_names(names)
-        record: dict[str, object] = dict(zip(shape.names, values, strict=True))
-        timestamp, level, service = self._context.received_at, "INFO", ""
-        if shape.timestamp >= 0:
-            timestamp = _read_timestamp(values[shape.timestamp])
-        if shape.priority >= 0:
-            level = _LEVELS.get(values[shape.priority], level)
-        if shape.has_service:
-            service = str(record["service"])
-        if not service:
-            unit = values[shape.unit] if shape.unit >= 0 else ""
-            record["service"] = service = unit or self._context.service
-        if not shape.has_message:
-            record["message"] = ""
-        tails = self._tails.get(shape) or self._tails.setdefault(shape, {})
-        tail = tails.get(level)
-        if more:
-            record |= more
-            tail = self._tail(level, shape.own | more.keys())
-        elif tail is None:
-            tail = tails[level] = self._tail(level, shape.own)
-        record["timestamp"] = msgspec.Raw(f'"{timestamp}{tail}')
-        self._records.append(record)
-        self._timestamps.append(timestamp)
-        self._levels.append(level)
-        self._services.append(service)
+        """Add entries of text fields, their names checked, and what `more` each has; their dicts become the records.
 
-    def add_fields(self, fields: Iterable[tuple[str, Value]]) -> None:
-        """Add an entry of any values; a name may come several times. Raises DecodeError."""
+        One that is none is kept, as the bytes that `data` has for its index.
+        """
+        records, timestamps = self._records, self._timestamps
+        levels, services = self._levels, self._services
+        default, received_at = self._context.service, self._context.received_at
+        tails, with_hostname = self._tails, self._keys & {"hostname"}
+        is_general = bool(more) or self._may_carry
+        for index, record in enumerate(entries):
+            timestamp, level, service, carried = received_at, "INFO", "", _NOTHING
+            if "__REALTIME_TIMESTAMP" in record:
+                try:
+                    timestamp = _read_timestamp(record.pop("__REALTIME_TIMESTAMP"))
+                except DecodeError as error:
+                    self.keep(error, data(index))
+                    continue
+            if "PRIORITY" in record:
+                level = _LEVELS.get(record["PRIORITY"], "INFO")
+            if "SYSLOG_IDENTIFIER" in record:
+                service = record.pop("SYSLOG_IDENTIFIER")
+            if "_HOSTNAME" in record:
+                record["hostname"] = record.pop("_HOSTNAME")
+                carried = with_hostname
+            record["service"] = service = service or record.get("_SYSTEMD_UNIT") or default
+            record["message"] = record.pop("MESSAGE", "")
+            if is_general:
+                record.update(more or {})
+                carried = self._keys.intersection(record)
+            tail = tails.get((level, carried)) or self._tail(level, carried)
+            record["timestamp"] = msgspec.Raw(f'"{timestamp}{tail}')
+            records.append(record)
+            timestamps.append(timestamp)
+            levels.append(level)
+            services.append(service)
+
+    def add_fields(self, fields: Iterable[tuple[str, Value]], data: bytes) -> None:
+        """Add an entry of any values, or else keep it as the text `data`. A name may come several times."""
         columns: dict[str, list[str | bytes | msgspec.Raw]] = {}
         for name, value in fields:
             columns.setdefault(name, []).extend(value if isinstance(value, list) else [value])
-        if not all(map(_NAME.fullmatch, columns)):
-            raise _invalid_names(columns)
-        texts: dict[str, str] = {}
+        if not are_names(columns):
+            bad = next(name for name in columns if not _NAME.fullmatch(name))
+            self.keep(DecodeError("invalid_field", f"not a journal field's name: {bad[:80]!r}"), data)
+            return
+        record: dict[str, str] = {}
         more: dict[str, object] = {}
         undecodable: dict[str, None] = {}
         for name, column in columns.items():
@@ -129,16 +120,17 @@ class Entries:
                     undecodable[_CORE.get(name, name)] = None
             first = values[0] if values else None
             if isinstance(first, str):
-                texts[name] = first
+                record[name] = first
             if len(values) != 1 or not isinstance(first, str):
                 more[name] = first if len(values) == 1 else values
         if undecodable:
             more["base64_fields"] = list(undecodable)
-        self.add(tuple(texts), list(texts.values()), more)
+        self.add([record], lambda _: data, more)
 
     def keep(self, error: DecodeError, data: bytes) -> None:
         """Keep an entry that is none."""
         self.flush()
+        data = data.rstrip(b"\n")
         try:
             data.decode()
         except UnicodeDecodeError as undecodable:
@@ -157,24 +149,31 @@ class Entries:
         for column in (self._records, self._timestamps, self._levels, self._services):
             column.clear()
 
-    def _tail(self, level: str, own: frozenset[str]) -> str:
+    def _tail(self, level: str, carried: frozenset[str]) -> str:
         """What stands between the digits of the timestamp and the next field."""
-        prefix = self._context.prefix("journald", self._context.enrichment.keys & own)
-        return f'","level":"{level}",{prefix.decode()}'.removesuffix(",")
+        prefix = self._context.prefix("journald", carried).decode()
+        tail = self._tails[level, carried] = f'","level":"{level}",{prefix}'.removesuffix(",")
+        return tail
 
 
-def _invalid_names(names: Iterable[str]) -> DecodeError:
-    bad = next((name for name in names if not _NAME.fullmatch(name)), None)
-    return DecodeError(
-        "invalid_field", "a field twice" if bad is None else f"not a journal field's name: {bad[:80]!r}"
-    )
+def are_names(names: Collection[str]) -> bool:
+    """Whether all are names that a field of a journal may have."""
+    if _known_names.issuperset(names):
+        return True
+    if not all(map(_NAME.fullmatch, names)):
+        return False
+    if len(_known_names) < _MANY:
+        _known_names.update(names if len(names) < _MANY else ())
+    return True
 
 
 def _read_timestamp(digits: str) -> str:
     """Read microseconds since 1970. Raises DecodeError."""
     if not digits.isascii() or not digits.isdecimal():
         raise _invalid_timestamp(digits)
-    return f"{_second(digits[:-6])}.{digits[-6:]:0>6}Z"
+    if len(digits) < 7:
+        digits = f"{digits:0>7}"
+    return f"{_second(digits[:-6])}.{digits[-6:]}Z"
 
 
 @lru_cache(4096)
@@ -182,7 +181,7 @@ def _second(digits: str) -> str:
     try:
         if len(digits) > 15:
             raise OverflowError
-        return (_EPOCH + timedelta(seconds=int(digits or "0"))).isoformat()
+        return (_EPOCH + timedelta(seconds=int(digits))).isoformat()
     except OverflowError as error:
         raise _invalid_timestamp(digits) from error
 
