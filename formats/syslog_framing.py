@@ -37,20 +37,18 @@ class Frames:
         "_limit_bytes",
         "_lines",
         "_missing_bytes",
+        "oversize",
     )
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._lines = Lines(limit_bytes)
+        self.oversize = self._lines.oversize  # one list for both
         self._in_line = False
         self._digits = b""  # of what may become a count
         self._counted = bytearray()  # what has come of a counted message
         self._missing_bytes = 0  # what has not
         self._is_skipping = False
-
-    @property
-    def oversize(self) -> list[bytes]:
-        return self._lines.oversize
 
     @property
     def pending_bytes(self) -> int:
@@ -72,7 +70,7 @@ class Frames:
             if not self._in_line:
                 frames, position = _counted_frames(data, position, self._limit_bytes)
                 if frames:
-                    blocks.append(_as_lines(frames))
+                    blocks.append(join(frames))
                 if position == len(data):
                     break
                 count = _COUNT.match(data, position)
@@ -106,7 +104,7 @@ class Frames:
             if self._is_skipping:
                 self.oversize.append(bytes(self._counted))
             else:
-                blocks.append(_as_lines([bytes(self._counted)]))
+                blocks.append(join([bytes(self._counted)]))
             self._counted = bytearray()
         return position + len(part)
 
@@ -117,11 +115,6 @@ class Frames:
             blocks.append(block)
         self._in_line = not run.endswith(b"\n")
         return end
-
-
-def frame(message: bytes) -> bytes:
-    """One message, such as a datagram, as it stands in a block; the parts of a block are simply joined."""
-    return _as_lines([message])
 
 
 def split(block: bytes) -> tuple[list[bytes], bytes] | None:
@@ -161,7 +154,8 @@ def _counted_frames(data: bytes, position: int, limit_bytes: int) -> tuple[list[
     return frames, position
 
 
-def _as_lines(frames: list[bytes]) -> bytes:
+def join(frames: list[bytes]) -> bytes:
+    """Messages that came apart, such as datagrams, as one block; quickest where none ends with LF."""
     joined = b"\n".join([*frames, b""])
     is_lines = joined.count(b"\n") == len(frames) and b"\0" not in joined and b"\r" not in joined
     if is_lines and not _count_starts(joined) and not _COUNT.match(joined):

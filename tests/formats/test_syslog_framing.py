@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.syslog_framing import Frames, frame, split
+from formats.syslog_framing import Frames, join, split
 from tests.formats.harness import CORPORA
 
 
@@ -90,7 +90,7 @@ def test_single_bytes_take_linear_time(data: bytes) -> None:
 
 @given(st.lists(st.binary(max_size=20), max_size=20))
 def test_datagrams_are_told_apart(datagrams: list[bytes]) -> None:
-    block = b"".join(map(frame, datagrams))
+    block = join(datagrams)
     messages, rest = split(block) or (block.split(b"\n"), b"")
     assert rest == b""
     wanted = [datagram.rstrip(b"\r\n\0") for datagram in datagrams]
