@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from formats import FORMATS
+from formats.errors import FrameError
 from formats.record import Enrichment, Reject
 from ingestd.accounting import Ledger
 from ingestd.store.batch import Batch, Rejected, Writer
@@ -97,11 +98,22 @@ class Door:
         self.source = source
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the stream."""
-        if block := self._framer.feed(data):
-            self._pipeline.take(self, block)
-        if self._framer.oversize:
-            self._refuse_oversize()
+        """Take the next bytes of the stream.
+
+        Raises FrameError where the boundary between records is lost: what stood before it is taken, the rest is
+        refused, and the caller must close.
+        """
+        framer = self._framer
+        try:
+            while block := framer.feed(data):
+                self._pipeline.take(self, block)
+                data = b""  # asked again, a framer tells what it found behind the block
+        except FrameError as error:
+            self._refuse(error.reason, [framer.finish()], error.detail)
+            raise
+        finally:
+            if framer.oversize:
+                self._refuse_oversize()
 
     def finish(self, clean: bool) -> None:
         """The stream has ended. What stands behind the last delimiter is stored if it decodes, else refused.

@@ -18,6 +18,7 @@ import ssl
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from formats.errors import FrameError
 from ingestd.net.backpressure import Gate
 from ingestd.net.balance import Balance
 from ingestd.net.header import HeaderError, read_header
@@ -93,9 +94,16 @@ class Connection(asyncio.Protocol):
         server.slot[_BYTES] += len(data)
         self.active_s = server.time()
         if self._door is not None:
-            self._door.feed(data)
+            self._feed(self._door, data)
         elif self._reason is None:
             self._read_header(data)
+
+    def _feed(self, door: Door, data: bytes) -> None:
+        try:
+            door.feed(data)
+        except FrameError as error:
+            self._door = None
+            self.refuse("frame_error", str(error))
 
     def _read_header(self, data: bytes) -> None:
         self._head += data
@@ -114,7 +122,7 @@ class Connection(asyncio.Protocol):
         if self._server.draining:
             self.announce_drain()
         if rest:
-            self._door.feed(rest)
+            self._feed(self._door, rest)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._door is None and self._reason is None and self._head:

@@ -122,7 +122,7 @@ def test_last_record_without_newline(daemon: Daemon) -> None:
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        (b"INGEST/1 avro\n", b"ERR unsupported format avro"),
+        (b"INGEST/1 gelf\n", b"ERR unsupported format gelf"),
         (b"INGEST/1 json ack=1\n", b"ERR unsupported key ack"),
         (b"INGEST/1 json color=red\n", b"ERR unknown key color"),
         (b"INGEST/2 json\n", b"ERR unsupported version 2"),

@@ -27,7 +27,7 @@ REFUSED = [
     (b"INGEST/1\n", "no format, one of json"),
     (b"INGEST/1 \r\n", "no format, one of json"),
     (b"INGEST/1 xml\n", "unsupported format xml, one of json"),
-    (b"INGEST/1 syslog\n", "unsupported format syslog, one of json"),
+    (b"INGEST/1 gelf\n", "unsupported format gelf, one of json"),
     (b"INGEST/1 JSON\n", "unsupported format JSON, one of json"),
     (b"INGEST/1 json ack\n", "ack is not key=value"),
     (b"INGEST/1 json ack=1\n", "unsupported key ack"),
