@@ -7,9 +7,10 @@ format's name, feeds the one what it reads and the other what comes out.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from formats import auto, json, raw
+from formats import auto, json, raw, syslog
 from formats.framing import Framer, Lines
 from formats.record import Context, Encoded
+from formats.syslog_framing import Frames
 
 
 class Format(NamedTuple):
@@ -25,6 +26,7 @@ FORMATS = {
     for format in (
         Format("json", Lines, json.encode),
         Format("raw", Lines, raw.encode),
+        Format("syslog", Frames, syslog.encode),
         Format("auto", Lines, auto.encode),
     )
 }
