@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 import pytest
@@ -40,6 +41,30 @@ def sending(sock: socket.socket, data: bytes = GOOD) -> Iterator[None]:
     finally:
         stop.set()
         sender.join()
+
+
+class Start(Protocol):
+    """Makes and starts a daemon in `folder`."""
+
+    def __call__(
+        self, folder: Path, certs: Path | None = None, ready: bool = True, **settings: object
+    ) -> Daemon: ...
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """For tests that stop the daemon themselves; what a failed one left running is killed."""
+    started = []
+
+    def start(folder: Path, certs: Path | None = None, ready: bool = True, **settings: object) -> Daemon:
+        daemon = Daemon(folder, certs, **settings)
+        started.append(daemon)
+        return daemon.start(ready)
+
+    yield start
+    for daemon in started:
+        if daemon.process.poll() is None:
+            daemon.kill_tree()
 
 
 def workers(daemon: Daemon) -> list[int]:
@@ -77,18 +102,18 @@ def test_a_record_that_the_daemon_cut_off_is_truncated(tmp_path: Path, end: str)
     assert (reject["reason"], reject["data"]) == ("truncated", "hal")
 
 
-def test_sigterm_while_starting_is_a_clean_end(tmp_path: Path) -> None:
+def test_sigterm_while_starting_is_a_clean_end(start: Start, tmp_path: Path) -> None:
     """Workers that had not set up their signal handler died of SIGTERM, and the daemon exited 1."""
     for attempt in range(4):
-        daemon = Daemon(tmp_path / str(attempt)).start(ready=False)
+        daemon = start(tmp_path / str(attempt), ready=False)
         parent = psutil.Process(daemon.process.pid)
         wait_for(lambda parent=parent, attempt=attempt: len(parent.children()) >= attempt % 3 + 1, "children")
         assert daemon.stop() == 0, daemon.log.read_text()
 
 
-def test_sigterm_while_a_worker_is_replaced(tmp_path: Path) -> None:
+def test_sigterm_while_a_worker_is_replaced(start: Start, tmp_path: Path) -> None:
     """The successor takes what the dead one had queued, then drains like the others."""
-    daemon = Daemon(tmp_path, **{"server.workers": 1}).start()
+    daemon = start(tmp_path, **{"server.workers": 1})
     (pid,) = workers(daemon)
     os.kill(pid, signal.SIGSTOP)
     with daemon.connect() as sock:  # in the backlog
@@ -104,28 +129,26 @@ def test_sigterm_while_a_worker_is_replaced(tmp_path: Path) -> None:
     assert len(daemon.records()) == 11
 
 
-def test_draining_refuses_new_connections(tmp_path: Path) -> None:
+def test_draining_refuses_new_connections(start: Start, tmp_path: Path) -> None:
     """Each worker held the others' listeners too, so the kernel went on completing connections nobody took."""
-    daemon = Daemon(tmp_path).start()
-    try:
-        with daemon.connect() as busy:
-            busy.sendall(GOOD)
-            daemon.wait_settled(1)
-            with sending(busy):
-                first = workers(daemon)
-                daemon.process.send_signal(signal.SIGTERM)
-                wait_for(lambda: not all(map(psutil.pid_exists, first)), "the idle worker to be gone")
-                for _ in range(20):
-                    with pytest.raises(ConnectionRefusedError):
-                        daemon.connect()
-    finally:
-        daemon.stop()
+    daemon = start(tmp_path)
+    with daemon.connect() as busy:
+        busy.sendall(GOOD)
+        daemon.wait_settled(1)
+        with sending(busy):
+            first = workers(daemon)
+            daemon.process.send_signal(signal.SIGTERM)
+            wait_for(lambda: not all(map(psutil.pid_exists, first)), "the idle worker to be gone")
+            for _ in range(20):
+                with pytest.raises(ConnectionRefusedError):
+                    daemon.connect()
+    assert daemon.stop() == 0
 
 
-def test_the_heart_beats_while_a_full_disk_holds_up_the_end(tmp_path: Path) -> None:
+def test_the_heart_beats_while_a_full_disk_holds_up_the_end(start: Start, tmp_path: Path) -> None:
     """The heartbeat asked the closed UDP socket for its drops, and ended of that."""
     settings = {"server.workers": 1, "server.drain_timeout": "16s", "server.heartbeat_timeout": "2s"}
-    daemon = Daemon(tmp_path, **settings).start()
+    daemon = start(tmp_path, **settings)
     (pid,) = workers(daemon)
     limit_bytes = 20_000  # of every file; the daemon's log stays below it, what is sent does not (EFBIG)
     psutil.Process(pid).rlimit(psutil.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
@@ -142,9 +165,9 @@ def test_the_heart_beats_while_a_full_disk_holds_up_the_end(tmp_path: Path) -> N
     assert "Traceback" not in daemon.log.read_text()
 
 
-def test_idle_tls_connections_do_not_delay_a_stop(tmp_path: Path, certs: Path) -> None:
+def test_idle_tls_connections_do_not_delay_a_stop(start: Start, tmp_path: Path, certs: Path) -> None:
     """Their clients never answered the close of TLS, nor that of a handshake, and a stop took all of its time."""
-    daemon = Daemon(tmp_path, certs, **{"server.drain_timeout": "40s"}).start()
+    daemon = start(tmp_path, certs, **{"server.drain_timeout": "40s"})
     with daemon.connect() as idle, socket.create_connection(daemon.tcp):
         idle.sendall(GOOD)
         daemon.wait_settled(1)
@@ -152,13 +175,13 @@ def test_idle_tls_connections_do_not_delay_a_stop(tmp_path: Path, certs: Path) -
         assert daemon.process.wait(20) == 0
 
 
-def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
+def test_the_limit_of_open_files_is_raised(start: Start, tmp_path: Path) -> None:
     """At a usual soft limit of 1,024, connections took the descriptors that the writer opens segments with."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    daemon = Daemon(tmp_path, **{"server.workers": 1, "limits.max_connections": 2_000_000_000})
     resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
     try:
-        daemon.start(ready=False)
+        settings = {"server.workers": 1, "limits.max_connections": 2_000_000_000}
+        daemon = start(tmp_path, ready=False, **settings)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     daemon.wait_ready()
@@ -169,13 +192,13 @@ def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
     assert daemon.stop() == 0
 
 
-def test_a_killed_daemons_state_file_is_withdrawn(tmp_path: Path) -> None:
+def test_a_killed_daemons_state_file_is_withdrawn(start: Start, tmp_path: Path) -> None:
     """Until the next daemon was ready, scripts read where its killed predecessor had listened."""
-    killed = Daemon(tmp_path).start()
+    killed = start(tmp_path)
     killed.kill_tree()
     state = tmp_path / "state" / "ingestd.json"
     assert state.exists()
-    daemon = Daemon(tmp_path).start(ready=False)
+    daemon = start(tmp_path, ready=False)
     parent = psutil.Process(daemon.process.pid)
     wait_for(parent.children, "the first worker")
     assert not state.exists() or str(daemon.process.pid) in state.read_text()
