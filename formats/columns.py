@@ -7,10 +7,11 @@ the first field's, its value the bytes of all the rest (`Added`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,6 +21,7 @@ from formats.record import CORE_FIELDS, LEVELS, Context, Encoded, tally
 _CHUNK_RECORDS = 256  # some 80 KB of lines: malloc maps larger memory anew each time, at 100 ns a record
 _NO_FIELDS: Mapping[str, list[Any]] = {}
 _LEVELS = frozenset(LEVELS)
+_NO_STRUCT_NAME = re.compile(r'[\x00-\x1f"\\]')  # msgspec writes the names of a Struct as they are
 _encoder = msgspec.json.Encoder()
 
 
@@ -51,9 +53,9 @@ def encode_columns(
     added = Added(format, context, context.enrichment.keys & frozenset(names))
     columns: list[Iterable[Any]] = [*known.core, *fields.values()]
     if added.name is not None:
+        names = (*names, added.name)
         columns.append(repeat(added.value))
-    line = cast(Callable[..., object], _line(names, added.name))
-    return encode_lines(format, list(map(line, *columns)), known)
+    return encode_lines(format, list(map(_line(names), *columns)), known)
 
 
 def encode_lines(format: str, lines: Sequence[object], known: Known) -> Encoded:
@@ -99,9 +101,9 @@ class Added:
 
 
 @lru_cache(64)
-def _line(names: tuple[str, ...], added: str | None) -> type[msgspec.Struct]:
-    """A type that is encoded with these fields, in this order."""
-    if added is not None:
-        names = (*names, added)
-    fields = {f"field_{index}": name for index, name in enumerate(names)}  # a name may be any text
+def _line(names: tuple[str, ...]) -> Callable[..., object]:
+    """Makes objects that are encoded with these fields, in this order."""
+    if any(map(_NO_STRUCT_NAME.search, names)):
+        return lambda *values: dict(zip(names, values, strict=True))
+    fields = {f"field_{index}": name for index, name in enumerate(names)}  # a name need not be one in Python
     return msgspec.defstruct("Line", [(field, Any) for field in fields], rename=fields, gc=False)
