@@ -18,14 +18,23 @@ from formats import FORMATS
 from formats.errors import FrameError
 from formats.record import Enrichment, Reject
 from ingestd.accounting import Ledger
+from ingestd.samples import Sampler
 from ingestd.store.batch import Batch, Rejected, Writer
 
 
 class Pipeline:
     """What all doors of a worker share. `queued` is called with the bytes that now wait for the writer."""
 
-    def __init__(self, ledger: Ledger, writer: Writer, service: str, queued: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        writer: Writer,
+        service: str,
+        queued: Callable[[int], None],
+        sampler: Sampler,
+    ) -> None:
         self.ledger = ledger
+        self._sampler = sampler
         self._writer = writer
         self._service = service
         self._queued = queued
@@ -39,6 +48,7 @@ class Pipeline:
         for encoded in door.encode(block, context):
             self.ledger.received(encoded, door.transport)
             if encoded.records:
+                self._sampler.offer(encoded.format, encoded.chunks, received_ns)
                 self._queued(encoded.nbytes)
                 self._writer.append(Batch(encoded, door.transport, received_ns))
             if encoded.rejects:

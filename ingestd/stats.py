@@ -24,6 +24,7 @@ from typing import Final, Literal, NamedTuple
 
 from formats import FORMATS
 from formats.record import REASONS
+from ingestd.samples import Samples
 
 VERSION: Final = 0
 PID: Final = 1
@@ -288,6 +289,7 @@ class Board:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
+        self.samples = Samples(workers)
         self._map = mmap.mmap(-1, (workers + 1) * SLOT_WIDTH * 8)
         self._values = memoryview(self._map).cast("q")
 

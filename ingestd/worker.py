@@ -34,6 +34,7 @@ from ingestd.net.sockets import WorkerSockets
 from ingestd.net.tcp import TcpLimits, TcpServer
 from ingestd.net.udp import UdpServer
 from ingestd.pipeline import Door, Pipeline
+from ingestd.samples import Sampler
 from ingestd.stats import DRAINING, HEARTBEAT, READY, STATE, Board
 from ingestd.store.batch import Lost, Message
 from ingestd.store.writer import SegmentWriter, WriterSettings
@@ -104,7 +105,13 @@ class Worker:
             _writer_settings(config, shared, number, self._ledger.counted_frames),
             lambda message: self._loop.call_soon_threadsafe(self._hear, message),
         )
-        pipeline = Pipeline(self._ledger, self._writer, config.enrich.default_service, gate.add)
+        pipeline = Pipeline(
+            self._ledger,
+            self._writer,
+            config.enrich.default_service,
+            gate.add,
+            Sampler(shared.board.samples, number),
+        )
         enricher = Enricher(config.enrich.environment, config.enrich.app_version, config.enrich.fields)
 
         def open_door(format_: str, transport: str, source: str) -> Door:

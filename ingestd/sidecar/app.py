@@ -85,7 +85,15 @@ class Answers:
     async def stats(self, _: web.Request) -> web.Response:
         """The report."""
         moment = read(self._board)
-        return _json(make_report(moment, judge_workers(moment, self._view), self._history, self._view))
+        return _json(
+            make_report(
+                moment,
+                judge_workers(moment, self._view),
+                self._history,
+                self._view,
+                self._board.samples.read(),
+            )
+        )
 
     async def healthz(self, _: web.Request) -> web.Response:
         """200 while the supervisor turns, else 503: restart the daemon."""

@@ -103,7 +103,10 @@ function formats(stats) {
   for (const [format, transports] of Object.entries(stats.formats)) {
     for (const [transport, r] of Object.entries(transports)) {
       if (!r.received) continue;
-      rows.push([format, transport, ...[r.received, r.written, sum(r.rejected), sum(r.dropped), r.in_flight].map(count)]);
+      // The rate is that of the format over all transports: it stands in its first row.
+      const first = !rows.some((row) => row[0] === format);
+      const speed = first ? count(stats.format_received_per_second[format] ?? 0) : "";
+      rows.push([format, transport, speed, ...[r.received, r.written, sum(r.rejected), sum(r.dropped), r.in_flight].map(count)]);
     }
   }
   return rows;
@@ -169,6 +172,7 @@ function show(stats) {
   notice(byId("faults"), Object.entries(stats.faults).map(([who, why]) => `${who}: ${why}`).join("; "));
   fill(byId("losses"), losses(stats), 2);
   fill(byId("formats"), formats(stats), 2);
+  fill(byId("samples"), Object.entries(stats.samples), 2);
   fill(byId("workers"), workers(stats), 2, 1);
 }
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from formats import FORMATS
 from ingestd.sidecar.health import DaemonState, State, Verdict, daemon_state, faults
 from ingestd.sidecar.law import (
     DROPPED,
@@ -25,7 +26,7 @@ from ingestd.sidecar.law import (
     records_of,
     totals_of,
 )
-from ingestd.sidecar.moment import History, Moment, quantile, rate
+from ingestd.sidecar.moment import History, Moment, Sums, quantile, rate
 from ingestd.sidecar.procfs import free_bytes
 from ingestd.sidecar.view import View
 from ingestd.stats import LATENCY_BUCKETS, STARTED, index
@@ -108,6 +109,8 @@ class Report(msgspec.Struct):
     sidecar_restarts: int
     data_dir_free_bytes: int | None
     formats: dict[str, dict[str, Records]]
+    format_received_per_second: dict[str, float]
+    samples: dict[str, str]
     workers: list[Worker]
 
 
@@ -146,7 +149,19 @@ def _megabytes(bytes_per_second: float | None) -> float | None:
     return None if bytes_per_second is None else bytes_per_second / 1e6
 
 
-def make_report(moment: Moment, workers: list[Verdict], history: History, view: View) -> Report:
+def _by_format(sums: Sums, past: Sums | None) -> dict[str, float]:
+    """Records received per second, of the formats that had any."""
+    found = {}
+    for format_ in FORMATS:
+        speed = rate(sums, past, (place for _, place in by_last_label(RECEIVED, format_)))
+        if speed:
+            found[format_] = speed
+    return found
+
+
+def make_report(
+    moment: Moment, workers: list[Verdict], history: History, view: View, samples: dict[str, str]
+) -> Report:
     """The report of this moment; `history` must not hold anything later."""
     sums = moment.sums
     values = sums.values
@@ -198,6 +213,8 @@ def make_report(moment: Moment, workers: list[Verdict], history: History, view: 
         sidecar_restarts=one("ingestd_sidecar_restarts_total"),
         data_dir_free_bytes=free_bytes(view.data_dir),
         formats=records,
+        format_received_per_second=_by_format(sums, past),
+        samples=samples,
         workers=[
             _worker(number, slot, verdict, now_ns)
             for number, (slot, verdict) in enumerate(zip(moment.workers, workers, strict=True))

@@ -112,6 +112,8 @@ def test_auto_tells_lines_apart(daemon: Daemon) -> None:
     assert formats["auto 2"] == "raw"
     (broken,) = [record for record in records if "parse_error" in record]
     assert broken["message"] == '{"broken": auto 3'
+    samples = daemon.stats()["samples"]
+    assert {json.loads(samples[format_])["format"] for format_ in ("json", "raw")} == {"json", "raw"}
 
 
 def test_last_record_without_newline(daemon: Daemon) -> None:

@@ -3,11 +3,17 @@
 from formats import FORMATS
 from tests.formats.harness import CONTEXT
 
+LINES = ("json", "raw", "auto")
+
 
 def test_every_format_is_under_its_name() -> None:
-    assert list(FORMATS) == ["json", "raw", "auto"]
-    for name, format in FORMATS.items():
-        assert format.name == name
+    assert all(format.name == name for name, format in FORMATS.items())
+    assert set(LINES) <= set(FORMATS)
+
+
+def test_a_format_of_lines_goes_on_behind_a_whole_one() -> None:
+    for name in LINES:
+        format = FORMATS[name]
         framer = format.framer(100)
         block = framer.feed(b'{"message":"hi"}\n{')
         (encoded,) = format.encode(block, CONTEXT)

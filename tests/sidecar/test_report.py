@@ -31,7 +31,7 @@ def report_of(workers: Workers, history: History | None = None, view: View | Non
 
 def report_at(moment: Moment, history: History | None = None, view: View | None = None) -> Report:
     view = view or make_view()
-    return make_report(moment, judge_workers(moment, view), history or History(60), view)
+    return make_report(moment, judge_workers(moment, view), history or History(60), view, {})
 
 
 def at(moment: Moment, at_ns: int) -> Moment:
