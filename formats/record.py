@@ -8,6 +8,7 @@ metrics and segment metadata need, and the records refused.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, tzinfo
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -39,12 +40,12 @@ class Enrichment:
     """The constant fields of one source, rendered once.
 
     `fields` maps a name to its JSON-encoded value. ValueError if a name belongs to the record itself or a value
-    is not one line of JSON: a mistake of the caller's, never of a sender.
+    is not one line of JSON: a mistake of the caller's, never of a sender. `zone` is that of syslog times without one.
     """
 
-    __slots__ = ("_fields", "_heads", "keys")
+    __slots__ = ("_fields", "_heads", "keys", "zone")
 
-    def __init__(self, fields: Mapping[str, bytes]) -> None:
+    def __init__(self, fields: Mapping[str, bytes], zone: tzinfo = UTC) -> None:
         reserved = {*CORE_FIELDS, "format", "received_at"}.intersection(fields)
         if reserved:
             raise ValueError(f"enrichment cannot set {', '.join(sorted(reserved))}: the record has its own")
@@ -52,6 +53,7 @@ class Enrichment:
             if not _is_json_line(value):
                 raise ValueError(f"enrichment field {name!r} is not one line of JSON: {value[:80]!r}")
         self.keys = frozenset(fields) | {"format", "received_at"}
+        self.zone = zone
         self._fields = dict(fields)
         self._heads: dict[tuple[str, Collection[str]], bytes] = {}
 

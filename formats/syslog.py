@@ -10,7 +10,7 @@ the stream is refused.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from itertools import compress
 from typing import NamedTuple, cast
 
@@ -65,13 +65,13 @@ class _Columns(NamedTuple):
                 mine[index] = value
 
 
-def encode(block: bytes, context: Context, zone: tzinfo = UTC) -> list[Encoded]:
+def encode(block: bytes, context: Context) -> list[Encoded]:
     """Make records of whole messages, as framing leaves them; the last may lack its LF.
 
-    `zone` is that of times without one. There is one `Encoded` for each run of messages that are syslog or are not.
+    There is one `Encoded` for each run of messages that are syslog or are not.
     """
     messages, damaged, truncated = _split(block)
-    reader = _Reader(messages, damaged, context, zone)
+    reader = _Reader(messages, damaged, context, context.enrichment.zone)
     reader.read()
     done = []
     start = 0

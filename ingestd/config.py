@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
@@ -126,6 +127,10 @@ class Enrich(Section, frozen=True):
     fields: Annotated[dict[str, str], _text("further fields of every record, by name")] = {}
 
 
+class Syslog(Section, frozen=True):
+    timezone: Annotated[str, _text("zone of syslog times that name none, such as Europe/Berlin")] = "UTC"
+
+
 class Registry(Section, frozen=True):
     token: Annotated[str, _text("secret that writing schemas needs; empty asks for none")] = ""
     max_body_bytes: Annotated[int, _size("a request with more is refused", KB, 64 * MB)] = MB
@@ -142,6 +147,7 @@ class Config(Section, frozen=True):
     retention: Retention = Retention()
     limits: Limits = Limits()
     enrich: Enrich = Enrich()
+    syslog: Syslog = Syslog()
     registry: Registry = Registry()
 
 
@@ -220,10 +226,21 @@ def _broken_rules(config: Config) -> Iterator[Problem]:
     if low >= high:
         reason = f"must be below buffer.high_water, which is {toml_text(high, 'bytes')}"
         yield Problem("buffer.low_water", toml_text(low, "bytes"), reason, ("buffer.high_water",))
+    if not _is_time_zone(config.syslog.timezone):
+        reason = "is no zone of the IANA time zone database; for example UTC, Europe/Berlin, America/New_York"
+        yield Problem("syslog.timezone", toml_text(config.syslog.timezone), reason)
     for name, value in config.enrich.fields.items():
         if not name or name in RESERVED_FIELDS:
             reason = f"must have another name than {', '.join(sorted(RESERVED_FIELDS))}, which records have"
             yield Problem(f"enrich.fields.{name}", toml_text(value), reason)
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):  # not there; a folder of zones; no name at all
+        return False
+    return True
 
 
 def _is_ip_address(text: str) -> bool:

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -26,9 +27,15 @@ _SOURCES: Final = 4096
 
 
 class Enricher:
-    """Gives each source its `Enrichment`. `environment` and `app_version` are left out where they are empty."""
+    """Gives each source its `Enrichment`. `environment` and `app_version` are left out where they are empty.
 
-    def __init__(self, environment: str, app_version: str, fields: Mapping[str, str]) -> None:
+    `zone` is taken for times of syslog messages that name none.
+    """
+
+    def __init__(
+        self, environment: str, app_version: str, fields: Mapping[str, str], zone: tzinfo = UTC
+    ) -> None:
+        self._zone = zone
         known = {
             "hostname": socket.gethostname(),
             "environment": environment,
@@ -41,7 +48,7 @@ class Enricher:
         self.source = lru_cache(_SOURCES)(self._source)
 
     def _source(self, source_ip: str) -> Enrichment:
-        return Enrichment({**self._constant, "source_ip": orjson.dumps(source_ip)})
+        return Enrichment({**self._constant, "source_ip": orjson.dumps(source_ip)}, self._zone)
 
 
 def _json(value: str) -> bytes:

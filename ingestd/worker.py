@@ -22,6 +22,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import uvloop
 
@@ -112,7 +113,12 @@ class Worker:
             gate.add,
             Sampler(shared.board.samples, number),
         )
-        enricher = Enricher(config.enrich.environment, config.enrich.app_version, config.enrich.fields)
+        enricher = Enricher(
+            config.enrich.environment,
+            config.enrich.app_version,
+            config.enrich.fields,
+            ZoneInfo(config.syslog.timezone),
+        )
 
         def open_door(format_: str, transport: str, source: str) -> Door:
             limit = config.limits.max_record_bytes

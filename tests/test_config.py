@@ -243,6 +243,10 @@ class TestRules:
         (message,) = problems_of(None, f"enrich.fields.{name}=x").values()
         assert "must have another name than format, level, message, received_at, " in message
 
+    @pytest.mark.parametrize("name", ["Europe/Nowhere", "Europe", "../etc/passwd", '""'])
+    def test_a_time_zone_that_is_none(self, name: str) -> None:
+        assert "IANA" in problems_of(None, f"syslog.timezone={name}")["syslog.timezone"]
+
     def test_enrichment_fields_are_strings(self) -> None:
         assert "in quotes" in problems_of(None, "enrich.fields.shard=3")["enrich.fields.shard"]
         assert "a table of strings" in problems_of(None, "enrich.fields=3")["enrich.fields"]

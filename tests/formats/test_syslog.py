@@ -209,7 +209,7 @@ def test_fields_of_the_message_hide_the_enrichment() -> None:
 def test_local_times_are_in_the_zone_of_the_settings() -> None:
     block = b"<13>Nov 20 12:00:00 h a: b\n<13>2026-07-01T12:00:00 h a: b\n<13>Nov 20 12:00:00 UTC: b\n"
     zone = ZoneInfo("Europe/Berlin")
-    (encoded,) = syslog.encode(block, CONTEXT, zone)
+    (encoded,) = syslog.encode(block, Enrichment({}, zone).at(RECEIVED_AT, "unknown"))
     times = [parse(line)["timestamp"][:19] for line in b"".join(encoded.chunks).splitlines()]
     assert times == ["2026-11-20T11:00:00", "2026-07-01T10:00:00", "2026-11-20T12:00:00"]
     assert zone is not UTC
