@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import pytest
 import zstandard
 
+from tools.loadgen.layouts import DATAGRAM_FORMATS
 from tools.loadgen.payloads import (
     DATAGRAM_LIMIT_BYTES,
     FIRST_SEQ,
-    FORMATS,
     Pool,
     Renderer,
     build_pool,
@@ -97,7 +97,7 @@ def test_a_seed_gives_the_same_texts() -> None:
     assert pools[0] == pools[1] != pools[2]
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", DATAGRAM_FORMATS)
 @pytest.mark.parametrize("run_bytes", [1, 2, 8, 15, 16])
 def test_whole_records_fill_datagrams_of_one_size(format_name: str, run_bytes: int) -> None:
     run = "r" * run_bytes
@@ -116,7 +116,7 @@ def test_a_bad_run_id_is_refused(run: str) -> None:
         build_pool("json", run, seed=1, records=10)
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", DATAGRAM_FORMATS)
 def test_it_compresses_like_real_logs(format_name: str) -> None:
     renderer = Renderer(build_pool(format_name, RUN, seed=1, records=20_000), 0, 1_000)
     data = b"".join(

@@ -16,8 +16,9 @@ import click
 from click.core import ParameterSource
 
 from tools.loadgen import fleet, verify
-from tools.loadgen.payloads import FORMATS, RUN_PATTERN
-from tools.loadgen.plan import DEFAULT_BATCH, Plan
+from tools.loadgen.layouts import DATAGRAM_FORMATS, FORMATS, LAYOUTS, MIXED
+from tools.loadgen.payloads import RUN_PATTERN
+from tools.loadgen.plan import DEFAULT_BATCH, DEFAULT_CONNECTIONS, Plan
 from tools.loadgen.progress import ProgressLine
 from tools.loadgen.report import Report, ReportError
 from tools.loadgen.transports import SetupError, Target, client_tls
@@ -33,7 +34,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--tcp-port", type=_PORT, default=3001, show_default=True, help="TCP port.")
 @click.option("--udp-port", type=_PORT, default=3002, show_default=True, help="UDP port, with --udp.")
 @click.option("--udp", is_flag=True, help="Send datagrams instead of TCP.")
-@click.option("--format", "format_name", type=click.Choice(FORMATS), default="json", show_default=True)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    default="json",
+    show_default=True,
+    help="What to send; mixed: each connection takes the next format.",
+)
 @click.option(
     "--batch",
     type=_AT_LEAST_ONE,
@@ -43,7 +51,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--rate", type=_POSITIVE, help="Records a second, over all connections.  [default: unpaced]")
 @click.option("--seconds", type=_POSITIVE, help="Stop after so long.")
 @click.option("--count", type=_AT_LEAST_ONE, help="Stop after so many records.")
-@click.option("--connections", type=click.IntRange(1, 10_000), default=4, show_default=True)
+@click.option(
+    "--connections",
+    type=click.IntRange(1, 10_000),
+    help=f"How many at a time.  [default: {DEFAULT_CONNECTIONS}; mixed: one for each format]",
+)
 @click.option(
     "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Sender processes."
 )
@@ -81,7 +93,7 @@ def _send(
     udp: bool,
     format_name: str,
     interval: float | None,
-    connections: int,
+    connections: int | None,
     processes: int,
     ca: Path | None,
     insecure: bool,
@@ -92,6 +104,7 @@ def _send(
     **load: Any,
 ) -> None:
     _check_transport(udp, plain, ca, insecure)
+    connections = _connections(udp, format_name, connections)
     run_id = run_id or secrets.token_hex(4)
     if not RUN_PATTERN.fullmatch(run_id):
         raise click.UsageError(f"--run {run_id!r}: 1 to 16 of A-Z a-z 0-9 _ -")
@@ -130,6 +143,22 @@ def _check_transport(udp: bool, plain: bool, ca: Path | None, insecure: bool) ->
         raise click.UsageError(f"{tls[0]} is about TLS, and {clear[0]} uses none: leave one of them out")
     if len(tls) == 2:
         raise click.UsageError("--ca and --insecure exclude each other: check the certificate or do not")
+
+
+def _connections(udp: bool, format_name: str, asked: int | None) -> int:
+    """How many connections there will be, if they can carry the format."""
+    if udp and format_name not in DATAGRAM_FORMATS:
+        raise click.UsageError(
+            f"--udp carries {', '.join(DATAGRAM_FORMATS)}; {format_name} needs a stream: leave out --udp"
+        )
+    if format_name != MIXED:
+        return asked or DEFAULT_CONNECTIONS
+    if asked is not None and asked < len(LAYOUTS):
+        raise click.UsageError(
+            f"--format {MIXED} needs a connection for each of its {len(LAYOUTS)} formats: "
+            f"--connections {len(LAYOUTS)} or more, not {asked}"
+        )
+    return asked or len(LAYOUTS)
 
 
 def _tell(report: Report, as_json: bool) -> None:

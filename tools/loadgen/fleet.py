@@ -1,9 +1,10 @@
 """Runs a plan: lanes in threads, in one process or several, and one account in the end.
 
 A thread per connection is enough, because sending releases the GIL; more processes are for loads that one core
-cannot make. The pool is rendered before the fork, so that processes share it. A page of shared memory holds the
-stop flag and each lane's progress, one writer a value. Only the first process listens to signals: SIGINT or
-SIGTERM stops the lanes at the end of their batch, a second one, or GRACE_S, breaks the connections that hang.
+cannot make. The pools, one a format, are rendered before the fork, so that processes share them. A page of shared
+memory holds the stop flag and each lane's progress, one writer a value. Only the first process listens to signals:
+SIGINT or SIGTERM stops the lanes at the end of their batch, a second one, or GRACE_S, breaks the connections that
+hang.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from tools.loadgen.pacing import Pace
-from tools.loadgen.payloads import DATAGRAM_LIMIT_BYTES, Pool, Renderer, build_pool, six_digits
+from tools.loadgen.payloads import DATAGRAM_LIMIT_BYTES, Pool, Renderer, build_pool
 from tools.loadgen.plan import Plan
 from tools.loadgen.report import Report
 from tools.loadgen.senders import Lane, Outcome, Work
@@ -72,8 +73,7 @@ class Control:
 
 def run(plan: Plan, watch: Watch) -> Report:
     """Do what the plan says, until it is done or a signal comes. SetupError: nothing could be sent."""
-    six_digits()
-    pool = build_pool(plan.format, plan.run, plan.seed, plan.pool_records)
+    pools = {name: build_pool(name, plan.run, plan.seed, plan.pool_records) for name in plan.formats}
     control = Control(plan.connections)
     with _signals(control):
         start_s = time.monotonic()
@@ -81,37 +81,29 @@ def run(plan: Plan, watch: Watch) -> Report:
         shares = [works[first :: plan.processes] for first in range(min(plan.processes, len(works)))]
         tick = partial(_tick, control, watch, start_s)
         if len(shares) == 1:
-            outcome, cpu_s = _run_share(plan, pool, control, shares[0], tick)
+            outcome, cpu_s = _run_share(plan, pools, control, shares[0], tick)
         else:
-            outcome, cpu_s = _run_processes(plan, pool, control, shares, tick)
+            outcome, cpu_s = _run_processes(plan, pools, control, shares, tick)
         seconds = time.monotonic() - start_s
     tick()
     if outcome.failed and not outcome.sent:
         raise SetupError(_unreachable(plan.target, outcome.notes))
-    if plan.target.udp and pool.group.total_bytes >= DATAGRAM_LIMIT_BYTES:
+    if plan.target.udp and any(pool.group.total_bytes >= DATAGRAM_LIMIT_BYTES for pool in pools.values()):
         outcome.note(f"a record is larger than a datagram of {DATAGRAM_LIMIT_BYTES} bytes should be")
     return Report.of(outcome, plan.run, plan.format, plan.target.transport, seconds, cpu_s)
 
 
+_Pools = dict[str, Pool]
 _Share = list[tuple[int, tuple[Work, float, float]]]
 _Result = tuple[Outcome, float]
 
 
-def _run_share(plan: Plan, pool: Pool, control: Control, share: _Share, tick: Callable[[], None]) -> _Result:
+def _run_share(
+    plan: Plan, pools: _Pools, control: Control, share: _Share, tick: Callable[[], None]
+) -> _Result:
     """Run some lanes in threads of this process; their account and the CPU time this process took."""
     before_s = _cpu_s()
-    open_transport = partial(connect, plan.target, plan.format, pool.group.total_bytes)
-    lanes = [
-        Lane(
-            work,
-            Pace(step_s, first_s),
-            Renderer(pool, number * pool.records // plan.connections, work.batch),
-            open_transport,
-            control.stopped,
-            partial(control.progress, number),
-        )
-        for number, (work, step_s, first_s) in share
-    ]
+    lanes = [_lane(plan, pools, control, number, *timed) for number, timed in share]
     with ThreadPoolExecutor(len(lanes)) as threads:
         running = [threads.submit(lane.run) for lane in lanes]
         _wait(running, lanes, control, tick)
@@ -126,6 +118,22 @@ def _run_share(plan: Plan, pool: Pool, control: Control, share: _Share, tick: Ca
     if problem and not total.sent:
         raise SetupError(problem)
     return total, _cpu_s() - before_s
+
+
+def _lane(
+    plan: Plan, pools: _Pools, control: Control, number: int, work: Work, step_s: float, first_s: float
+) -> Lane:
+    """Lane `number`, which sends the format whose turn it is."""
+    name = plan.formats[number % len(plan.formats)]
+    pool = pools[name]
+    return Lane(
+        work,
+        Pace(step_s, first_s),
+        Renderer(pool, number * pool.records // plan.connections, work.batch),
+        partial(connect, plan.target, name, pool.group.total_bytes, pool.layout.preamble),
+        control.stopped,
+        partial(control.progress, number),
+    )
 
 
 def _wait(
@@ -148,7 +156,7 @@ def _wait(
 
 
 def _run_processes(
-    plan: Plan, pool: Pool, control: Control, shares: list[_Share], tick: Callable[[], None]
+    plan: Plan, pools: _Pools, control: Control, shares: list[_Share], tick: Callable[[], None]
 ) -> _Result:
     """Fork a process for each share and merge what they report."""
     fork = multiprocessing.get_context("fork")
@@ -156,7 +164,7 @@ def _run_processes(
     for share in shares:
         ours, theirs = fork.Pipe(duplex=False)
         process = fork.Process(
-            target=_child, args=(plan, pool, control, share, os.getpid(), theirs), daemon=True
+            target=_child, args=(plan, pools, control, share, os.getpid(), theirs), daemon=True
         )
         process.start()
         theirs.close()
@@ -188,7 +196,7 @@ def _run_processes(
 
 def _child(
     plan: Plan,
-    pool: Pool,
+    pools: _Pools,
     control: Control,
     share: _Share,
     parent: int,
@@ -203,7 +211,7 @@ def _child(
             control.stop(2)
 
     try:
-        results.send(_run_share(plan, pool, control, share, tick))
+        results.send(_run_share(plan, pools, control, share, tick))
     except SetupError as error:
         results.send(str(error))
 

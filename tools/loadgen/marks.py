@@ -50,14 +50,11 @@ class PackedMarks:
         self.pages: dict[int, Flags] = {}
 
     def merge(self, other: PackedMarks) -> None:
-        """Add what was seen elsewhere; `other` must not be used any more."""
+        """Add what was seen elsewhere."""
         self.records += other.records
         for number, page in other.pages.items():
             mine = self.pages.get(number)
-            if mine is None:
-                self.pages[number] = page
-            else:
-                np.bitwise_or(mine, page, out=mine)
+            self.pages[number] = page if mine is None else mine | page
 
     @property
     def distinct(self) -> int:

@@ -11,11 +11,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tools.loadgen.payloads import END_SEQ, FIRST_SEQ, POOL_RECORDS, group_of
+from tools.loadgen.fields import END_SEQ, FIRST_SEQ
+from tools.loadgen.layouts import MIXED, formats_of
+from tools.loadgen.payloads import POOL_RECORDS, group_of
 from tools.loadgen.senders import Work
 from tools.loadgen.transports import Target
 
 DEFAULT_BATCH = 1_000
+DEFAULT_CONNECTIONS = 4
 _BURSTS_PER_S = 20  # where the rate is low and no batch is given: smooth enough, and cheap
 _UDP_BURST_GROUPS = 48  # one segmented send of 64 KB
 
@@ -28,7 +31,7 @@ class Plan:
     format: str
     run: str
     seed: int
-    connections: int = 4
+    connections: int = DEFAULT_CONNECTIONS
     processes: int = 1
     batch: int | None = None
     burst: int | None = None
@@ -38,8 +41,18 @@ class Plan:
     count: int | None = None
 
     @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that are sent: connections take them in turn."""
+        return formats_of(self.format)
+
+    @property
     def batch_records(self) -> int:
-        """Records of a batch: as given, or the default, or fewer where a low rate would come in lumps."""
+        """Records of a batch: as given, or the default, or fewer where a low rate would come in lumps.
+
+        Fewer also where a mixed run would be over before each connection has had a batch.
+        """
+        if self.batch is None and self.count is not None and self.format == MIXED:
+            return min(DEFAULT_BATCH, -(-self.count // self.connections))
         if self.batch is None and self.rate is not None and self.interval_s is None:
             smooth = int(self.rate / self.connections / _BURSTS_PER_S)
             return self._udp_smooth(max(1, min(DEFAULT_BATCH, smooth)))
@@ -60,12 +73,12 @@ class Plan:
 
     @property
     def pool_records(self) -> int:
-        """How many different records are worth rendering."""
+        """How many different records are worth rendering of each format."""
         wanted = min(
             math.inf if self.count is None else self.count,
             math.inf if self.seconds is None or not self.paced_rate else self.seconds * self.paced_rate,
         )
-        return int(max(self.batch_records, min(wanted, POOL_RECORDS)))
+        return int(max(self.batch_records, min(wanted, POOL_RECORDS) // len(self.formats)))
 
     def counts(self) -> list[int | None]:
         """How many records each lane sends; a lane that would have none is left out."""

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tools.loadgen.fields import SEQ_DIGITS
 from tools.loadgen.marks import Marks, PackedMarks
-from tools.loadgen.payloads import SEQ_DIGITS
 from tools.loadgen.zst import Reading, lines
 
 Key = tuple[str, str]

@@ -99,17 +99,20 @@ def client_tls(ca_file: str | None, insecure: bool) -> ssl.SSLContext:
     return context
 
 
-def connect(target: Target, format_name: str, datagram_bytes: int) -> Transport:
-    """Open a transport and say the header line. OSError: try again. SetupError: do not."""
+def connect(target: Target, format_name: str, datagram_bytes: int, preamble: bytes = b"") -> Transport:
+    """Open a transport and say the header line, and what the format's stream begins with (`preamble`).
+
+    OSError: try again. SetupError: do not.
+    """
     if target.udp:
         return UdpTransport(target, datagram_bytes)
-    return TcpTransport(target, format_name)
+    return TcpTransport(target, format_name, preamble)
 
 
 class TcpTransport:
     """A TCP connection with its header line sent, with or without TLS."""
 
-    def __init__(self, target: Target, format_name: str) -> None:
+    def __init__(self, target: Target, format_name: str, preamble: bytes = b"") -> None:
         plain = socket.create_connection((target.address, target.port), CONNECT_TIMEOUT_S)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -119,7 +122,7 @@ class TcpTransport:
             self._readable.register(self._socket, select.POLLIN)
             self._heard = b""
             self._interrupted = False
-            self.send(memoryview(f"INGEST/1 {format_name}\n".encode()))
+            self.send(memoryview(f"INGEST/1 {format_name}\n".encode() + preamble))
         except BaseException:
             plain.close()
             raise

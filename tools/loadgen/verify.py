@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from tools.loadgen.layouts import FORMATS, LAYOUTS, formats_of
 from tools.loadgen.marks import PAGE, Flags, PackedMarks
 from tools.loadgen.report import Report, count, merged
 from tools.loadgen.scan import FileScan, Key, scan_file
@@ -62,6 +63,14 @@ class Stored:
             self.torn[scan.path.name] = scan.torn_bytes
         elif scan.torn_bytes:
             self.damaged[scan.path.name] = f"a closed file ends in {scan.torn_bytes:,} bytes of a cut frame"
+
+    def of_run(self, run: str, format_name: str) -> PackedMarks:
+        """What is there of a run of this format; of a mixed one, whatever its records look like."""
+        marks = PackedMarks()
+        for marker in sorted({LAYOUTS[name].marker for name in formats_of(format_name)}):
+            if (run, marker) in self.marks:
+                marks.merge(self.marks[run, marker])
+        return marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +121,16 @@ def read_folder(folder: Path, processes: int | None = None) -> Stored:
 
 
 def judge(stored: Stored, reports: Iterable[Report]) -> list[Verdict]:
-    """A verdict for each report. VerifyError: two reports are of the same run."""
+    """A verdict for each report. VerifyError: two reports are of the same run, or one is of a format unknown here."""
     verdicts: list[Verdict] = []
     for report in reports:
         if any(report.run == other.run for other in verdicts):
             raise VerifyError(f"two reports of the run {report.run}: give each run its own --run")
-        verdicts.append(_judge(report, stored.marks.get((report.run, report.format), PackedMarks())))
+        if report.format not in FORMATS:
+            raise VerifyError(
+                f"the run {report.run} is of the format {report.format}, which is none of loadgen's"
+            )
+        verdicts.append(_judge(report, stored.of_run(report.run, report.format)))
     return verdicts
 
 
