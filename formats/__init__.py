@@ -7,8 +7,9 @@ format's name, feeds the one what it reads and the other what comes out.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from formats import auto, json, raw, syslog
+from formats import auto, journald, json, raw, syslog
 from formats.framing import Framer, Lines
+from formats.journald_framing import Journal
 from formats.record import Context, Encoded
 from formats.syslog_framing import Frames
 
@@ -27,6 +28,7 @@ FORMATS = {
         Format("json", Lines, json.encode),
         Format("raw", Lines, raw.encode),
         Format("syslog", Frames, syslog.encode),
+        Format("journald", Journal, journald.encode),
         Format("auto", Lines, auto.encode),
     )
 }
