@@ -65,12 +65,15 @@ class Records:
         if type_.kind != "record":
             raise SchemaError(f"the schema is not one of a record but of: {type_.kind}")
         measure = Measure()
-        measure.least_bytes(type_)
+        try:
+            measure.least_bytes(type_)
+            self._fields = [_field(name, inner) for name, inner in zip(type_.names, type_.inner, strict=True)]
+            self._read = _compile(self._fields)
+        except RecursionError as error:
+            raise SchemaError("a schema nested too deep") from error
         self.json_bytes = measure.json_bytes
         self.names = type_.names
-        self._fields = [_field(name, inner) for name, inner in zip(type_.names, type_.inner, strict=True)]
         self.texts = frozenset(field.name for field in self._fields if _is_text(field))
-        self._read = _compile(self._fields)
 
     def read(self, data: bytes, records: int) -> Block:
         """Read so many records, or all before the first that cannot be read."""
