@@ -18,13 +18,12 @@ import secrets
 import select
 import signal
 import socket
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from ingestd import __version__, registry, sidecar, worker
+from ingestd.child import SIGNALS, Child, ending
 from ingestd.config import Config
 from ingestd.net.balance import LoadTable
 from ingestd.net.sockets import Address, bind_http, bind_workers, shown
@@ -50,61 +49,12 @@ GRACE_S: Final = 2.0
 
 RETENTION_S: Final = 10.0
 
-#: What the loop waits for.
-_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
-
 _WORKER_RESTARTS: Final = index("ingestd_worker_restarts_total")
 _SIDECAR_RESTARTS: Final = index("ingestd_sidecar_restarts_total")
 _DELETED: Final = index("ingestd_segments_deleted_total")
 _WRITE_ERRORS: Final = index("ingestd_write_errors_total", "retention")
 
 log = logging.getLogger("ingestd")
-
-
-class Child:
-    """One forked process and what is known of its life."""
-
-    def __init__(self, name: str, main: Callable[[], int]) -> None:
-        self.name = name
-        self.main = main
-        self.pid = 0
-        self.started_s = 0.0
-        self.short_lives = 0
-        self.aborted_s: float | None = None
-        self.due_s = 0.0  # not to be started before
-
-    def fork(self) -> None:
-        """Start it. In the child this never returns."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.started_s, self.aborted_s = time.monotonic(), None
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the child has handlers of its own
-        self.pid = os.fork()
-        if self.pid == 0:
-            _be(self.main)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-
-
-def _be(main: Callable[[], int]) -> NoReturn:
-    """Run a child's main and end the process with its code, past everything the parent had set up.
-
-    `main` finds SIGTERM blocked, and unblocks it when it can stop. The other signals go to the whole group of a
-    terminal; what they mean is for the supervisor to decide.
-    """
-    code = os.EX_SOFTWARE
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS - {signal.SIGTERM})
-        code = main()
-    except BaseException:
-        log.critical("pid %d failed", os.getpid(), exc_info=True)
-    finally:
-        logging.shutdown()
-        os._exit(code)
 
 
 def run(config: Config) -> int:
@@ -225,7 +175,7 @@ class Supervisor:
         wake.setblocking(False)
         signals.setblocking(False)
         signal.set_wakeup_fd(signals.fileno(), warn_on_full_buffer=False)
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, lambda *_: None)
         return wake, signals
 
@@ -250,9 +200,9 @@ class Supervisor:
                 group.tcp.close()
                 group.udp.close()
         for child in self._workers:
-            _kill(child, signal.SIGTERM)
+            child.send(signal.SIGTERM)
         if not any(child.pid for child in self._workers):
-            _kill(self._sidecar, signal.SIGTERM)
+            self._sidecar.send(signal.SIGTERM)
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -292,10 +242,10 @@ class Supervisor:
 
     def _buried_while_stopping(self, child: Child, code: int) -> None:
         if code and child is not self._sidecar:
-            log.error("%s %s while draining; its records in flight are lost", child.name, _ending(code))
+            log.error("%s %s while draining; its records in flight are lost", child.name, ending(code))
             self._exit_code = 1
         if not any(worker.pid for worker in self._workers):
-            _kill(self._sidecar, signal.SIGTERM)
+            self._sidecar.send(signal.SIGTERM)
 
     def _replace(self, child: Child, code: int) -> None:
         young = time.monotonic() - child.started_s < YOUNG_S
@@ -303,20 +253,20 @@ class Supervisor:
         if child is self._sidecar:
             # Without it nobody sees the counters, but records go on: it is tried for ever, less and less often.
             child.due_s = time.monotonic() + min(0.1 * 2 ** min(child.short_lives, 10), SIDECAR_PAUSE_S)
-            log.error("%s %s; replacing it", child.name, _ending(code))
+            log.error("%s %s; replacing it", child.name, ending(code))
             return
         if child.short_lives >= SHORT_LIVES:
             log.critical(
                 "%s %s %d times within %g s of its start; giving up: see the messages above for the cause",
                 child.name,
-                _ending(code),
+                ending(code),
                 child.short_lives,
                 YOUNG_S,
             )
             self._exit_code = 1
             self._stop()
             return
-        log.error("%s %s; replacing it", child.name, _ending(code))
+        log.error("%s %s; replacing it", child.name, ending(code))
         self._slot.add(_WORKER_RESTARTS)
         child.fork()
 
@@ -331,9 +281,9 @@ class Supervisor:
             if child.aborted_s is None:
                 log.error("%s has not moved for %.1f s; its stacks follow", child.name, silent_s)
                 child.aborted_s = now
-                _kill(child, signal.SIGABRT)
+                child.send(signal.SIGABRT)
             elif now > child.aborted_s + GRACE_S:
-                _kill(child, signal.SIGKILL)
+                child.send(signal.SIGKILL)
 
     def _announce_when_ready(self) -> None:
         if all(self._board.slot(number)[STATE] == READY for number in range(len(self._workers))):
@@ -357,15 +307,5 @@ class Supervisor:
         for child in (*self._workers, self._sidecar):
             if child.pid:
                 log.error("%s did not end within the drain time; killing it", child.name)
-                _kill(child, signal.SIGKILL)
+                child.send(signal.SIGKILL)
                 self._exit_code = 1
-
-
-def _kill(child: Child, number: signal.Signals) -> None:
-    """Signal a child that was not buried yet: its pid is still its own."""
-    if child.pid:
-        os.kill(child.pid, number)
-
-
-def _ending(code: int) -> str:
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"

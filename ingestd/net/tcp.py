@@ -1,11 +1,7 @@
-"""TCP: one `Connection` per sender, and `TcpServer`, which accepts, balances, times out and drains them.
+"""TCP: accepts connections (net/connection.py), balances them over the workers, times them out and drains them.
 
-A connection reads its header (net/header.py), opens a door (pipeline.py), and from then on passes what it receives
-straight on. Time-outs are one sweep per second over all connections, so a read costs no timer.
-
-Two facts of uvloop's TLS shape this file. A paused TLS transport goes on filling its own buffer, and the end of the
-stream would discard that: with read limits of one byte it stops the socket itself, so the end waits behind the
-data. And closing discards what was not read, so a drain closes only what has ended, fallen silent or run out of time.
+Time-outs are one sweep per second over all connections, so a read costs no timer. Closing a TLS connection discards
+what was not read of it, so a drain closes only what has ended, fallen silent or run out of time.
 """
 
 from __future__ import annotations
@@ -15,20 +11,14 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from formats.errors import FrameError
 from ingestd.net.backpressure import Gate
 from ingestd.net.balance import Balance
-from ingestd.net.header import HeaderError, read_header
+from ingestd.net.connection import LINGER_S, Connection, OpenDoor
 from ingestd.net.sockets import WorkerSockets
-from ingestd.pipeline import Door
 from ingestd.ratelog import RateLog
 from ingestd.stats import CLOSE_REASONS, Slot, index
-
-#: How long a refused connection may take to read the reason before it is closed.
-LINGER_S: Final = 1.0
 
 #: During a drain: a sender that was silent for so long, and at each of so many looks, has had read all that it sent.
 #: Looks are counted because a loop that stalls takes no notice of who sends meanwhile.
@@ -49,7 +39,6 @@ SWEEP_S: Final = 1.0
 _OPEN: Final = index("ingestd_connections_open")
 _ACCEPTED: Final = index("ingestd_connections_accepted_total")
 _HANDED: Final = index("ingestd_connections_handed_over_total")
-_BYTES: Final = index("ingestd_received_bytes_total", "tcp")
 _CLOSED: Final = {reason: index("ingestd_connections_closed_total", reason) for reason in CLOSE_REASONS}
 
 log = RateLog(logging.getLogger("ingestd.tcp"))
@@ -61,107 +50,6 @@ class TcpLimits(NamedTuple):
     max_connections: int
     header_timeout_s: float
     idle_timeout_s: float
-
-
-#: Makes the door of a sender: format, transport, source.
-OpenDoor = Callable[[str, str, str], Door]
-
-
-class Connection(asyncio.Protocol):
-    """One sender. `data_received` is the header reader first and the door's `feed` after it."""
-
-    def __init__(self, server: TcpServer, source: str) -> None:
-        self._server = server
-        self._source = source
-        self._door: Door | None = None
-        self._head = b""
-        self._named = False
-        self._reason: str | None = None
-        self.began_s = self.active_s = server.time()
-        self.quiet_looks = 0
-        self.transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "pause_reading")
-        self.transport = transport  # type: ignore[assignment]  # uvloop's are no subclasses of asyncio's
-        if transport.get_extra_info("ssl_object") is not None:
-            transport.set_read_buffer_limits(high=1, low=0)  # type: ignore[attr-defined]
-        self.active_s = self._server.time()
-        self._server.opened(self)
-
-    def data_received(self, data: bytes) -> None:
-        server = self._server
-        server.slot[_BYTES] += len(data)
-        self.active_s = server.time()
-        if self._door is not None:
-            self._feed(self._door, data)
-        elif self._reason is None:
-            self._read_header(data)
-
-    def _feed(self, door: Door, data: bytes) -> None:
-        try:
-            door.feed(data)
-        except FrameError as error:
-            self._door = None
-            self.refuse("frame_error", str(error))
-
-    def _read_header(self, data: bytes) -> None:
-        self._head += data
-        try:
-            header = read_header(self._head)
-        except HeaderError as error:
-            self.refuse("bad_header", str(error))
-            return
-        if header is not None:
-            self._open(header.format, header.named, header.rest)
-
-    def _open(self, format_: str, named: bool, rest: bytes) -> None:
-        self._named = named
-        self._door = self._server.open_door(format_, "tcp", self._source)
-        self._head = b""
-        if self._server.draining:
-            self.announce_drain()
-        if rest:
-            self._feed(self._door, rest)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._door is None and self._reason is None and self._head:
-            self._open("auto", False, self._head)  # ended within what might have become a header
-        if self._door is not None:
-            self._door.finish(clean=exc is None and self._reason is None)  # else the daemon itself cut it off
-        if self._reason is None:
-            self._reason = "eof" if exc is None else "tls_error" if isinstance(exc, ssl.SSLError) else "reset"
-        self._server.closed(self, self._reason)
-
-    def pause(self) -> None:
-        self.transport.pause_reading()
-
-    def resume(self) -> None:
-        self.began_s = self.active_s = self._server.time()  # the pause was not the sender's
-        self.transport.resume_reading()
-
-    @property
-    def speaking(self) -> bool:
-        """Whether the connection got past its header."""
-        return self._door is not None
-
-    def announce_drain(self) -> None:
-        """Ask a sender that spoke our header to end its stream; one that did not would take it for garbage."""
-        if self._named:
-            self.transport.write(b"ERR shutting down\n")
-
-    def refuse(self, reason: str, answer: str) -> None:
-        """Tell the sender why, ignore the rest, and close when it has had time to read that."""
-        self._reason = reason
-        log.warning(reason, "refused a connection from %s: %s", self._source, answer)
-        self.transport.write(b"ERR %b\n" % answer.encode())
-        self._server.loop.call_later(LINGER_S, self.transport.close)
-
-    def close(self, reason: str) -> None:
-        """End the connection; what was received goes on."""
-        if self._reason is None:
-            self._reason = reason
-            self.transport.close()
 
 
 class TcpServer:

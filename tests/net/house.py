@@ -12,6 +12,7 @@ from ingestd.net.sockets import Address, bind_workers
 from ingestd.net.tcp import TcpLimits, TcpServer
 from ingestd.net.udp import UdpServer
 from ingestd.pipeline import Door, Pipeline
+from ingestd.samples import Sampler
 from ingestd.stats import READY, STATE, Board
 from tests.fakes import KeepingWriter
 
@@ -29,7 +30,9 @@ class House:
         self.gate = Gate(1 << 30, 1 << 29, self.slot)
         self.ledger = Ledger(self.slot, self.gate.free)
         self.writer = KeepingWriter()
-        self._pipeline = Pipeline(self.ledger, self.writer, "unknown", self.gate.add)
+        self._pipeline = Pipeline(
+            self.ledger, self.writer, "unknown", self.gate.add, Sampler(self.board.samples, 0)
+        )
         self._door = door
         self._limit_bytes = limit_bytes
         balance = Balance(0, LoadTable(1), self.sockets, self.board)
