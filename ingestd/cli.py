@@ -1,4 +1,4 @@
-"""The `ingestd` command: run the daemon, check a configuration, make certificates.
+"""The `ingestd` command: run the daemon, check a configuration, make certificates, keep schemas.
 
 Each command reads its arguments, calls one function, and says what came of it. A mistake of the user
 (`IngestdError`) is one message on stderr and the exit code the error carries: 78 for the configuration, 2 for
@@ -14,24 +14,11 @@ from typing import Any
 import click
 
 from ingestd import __version__
+from ingestd.cli_options import config_option, set_option
+from ingestd.cli_schema import schema
 from ingestd.config import Config, default_path, load
 from ingestd.config_files import check_files
 from ingestd.errors import IngestdError
-
-_config_option = click.option(
-    "-c",
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    help="TOML file. Without it: conf/ingestd.toml, else /etc/ingestd/ingestd.toml, else the defaults.",
-)
-_set_option = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="SECTION.KEY=VALUE",
-    help="Set one key over the file. May be given again.",
-)
 
 
 class _Group(click.Group):
@@ -51,9 +38,12 @@ def main() -> None:
     """Take logs in over TLS TCP and UDP and keep them in rotating .jsonl.zst files."""
 
 
+main.add_command(schema)
+
+
 @main.command()
-@_config_option
-@_set_option
+@config_option
+@set_option
 def run(path: Path | None, overrides: tuple[str, ...]) -> None:
     """Run the daemon in the foreground until SIGTERM or SIGINT."""
     config, _ = _load(path, overrides)
@@ -66,8 +56,8 @@ def run(path: Path | None, overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
-@_config_option
-@_set_option
+@config_option
+@set_option
 def check(path: Path | None, overrides: tuple[str, ...]) -> None:
     """Check the configuration and the files it names; exit 78 and say everything that is wrong."""
     _, source = _load(path, overrides)

@@ -1,9 +1,9 @@
 """The schema registry: named, versioned schemas over the REST API of the Confluent Schema Registry.
 
-    rest.py       what is asked where, who may write, JSON and status codes
-    operations.py what the questions mean: versions, compatibility, the two kinds of deletion
-    kinds.py      Avro, JSON Schema and Protobuf: parsing, normal forms, compatibility, each by a library
-    store.py      one SQLite database (WAL) that other processes may read at any time
+    rest.py, questions.py   what is asked where, who may write; JSON and status codes
+    operations.py           what the questions mean: versions, compatibility, deletion in two steps
+    judge.py, kinds.py      Avro, JSON Schema and Protobuf: parsing and compatibility, each by a library
+    store.py                one SQLite database (WAL) that other processes may read at any time
 
 Served by the sidecar; docs/registry.md says what of the API there is. What it needs is imported by `mount`, so
 that no other process of the daemon pays for it.

@@ -11,10 +11,13 @@ What does the work is a library each, kept by others:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, Final, NamedTuple
 
-from ingestd.registry import avro, json_schema, protobuf
 from ingestd.registry.parsed import Parsed, Source
+
+#: The module of each kind. It is loaded where it is needed: only judge.py needs one.
+KINDS: Final = {"AVRO": "avro", "JSON": "json_schema", "PROTOBUF": "protobuf"}
 
 
 class Kind(NamedTuple):
@@ -24,12 +27,9 @@ class Kind(NamedTuple):
     """Raises SchemaError."""
     why_not: Callable[[Any, Any], list[str]]
     """Why a reader with the first form cannot read all that the second one writes; empty if it can."""
-    serialize: Callable[[str, Sequence[Source]], str] | None = None
-    """The binary form of a schema, in base64, where its kind has one."""
 
 
-KINDS: Final = {
-    "AVRO": Kind(avro.parse, avro.why_not),
-    "JSON": Kind(json_schema.parse, json_schema.why_not),
-    "PROTOBUF": Kind(protobuf.parse, protobuf.why_not, protobuf.serialize),
-}
+def kind(name: str) -> Kind:
+    """One of `KINDS`."""
+    module = import_module(f"ingestd.registry.{KINDS[name]}")
+    return Kind(module.parse, module.why_not)

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 
 from ingestd.registry import errors
 from ingestd.registry.errors import ApiError, SchemaError
+from ingestd.registry.judge import Case, Document, judge
 from ingestd.registry.kinds import KINDS
-from ingestd.registry.parsed import Parsed, Source
+from ingestd.registry.parsed import Source
 from ingestd.registry.store import Entry, Reference, Row, Store, digest
 
 DEFAULT_LEVEL: Final = "BACKWARD"
@@ -65,8 +66,9 @@ class Operations:
 
     def serialized(self, entry: Entry) -> str:
         """The text of a schema in its binary form, in base64; as it is where its kind has no such form."""
-        serialize = KINDS[entry.kind].serialize
-        return entry.text if serialize is None else serialize(entry.text, self._sources(entry.references))
+        if entry.kind != "PROTOBUF":
+            return entry.text
+        return judge(Case(entry.kind, self._document(entry.text, entry.references))).identity
 
     def referred_by(self, subject: str, version: str) -> list[int]:
         """The ids of the schemas that refer to a version."""
@@ -77,15 +79,15 @@ class Operations:
         """Make a schema the next version of a subject; what is a version already stays that version."""
         if not (0 < len(subject) <= MAX_SUBJECT_CHARS and subject.isprintable()):
             raise errors.invalid_subject(subject)
-        parsed, row = self._read(proposal, normalize)
         with self._store.changing():
             entries = self._store.of_subject(subject)
             live = _visible(entries, False)
+            level = self._level_of(subject)
+            row, conflicts = self._judge(proposal, normalize, level, _relevant(level, live))
             if (same := _find(live, row, normalize)) is not None:
                 return same
-            level = self._level_of(subject)
-            if reasons := self._conflicts(level, _relevant(level, live), proposal.kind, parsed):
-                raise errors.incompatible(subject, reasons)
+            if conflicts:
+                raise errors.incompatible(subject, conflicts)
             version = entries[-1].version + 1 if entries else 1
             schema_id = self._store.add(subject, version, row)
         return Entry(subject, version, schema_id, *row, deleted=False)
@@ -93,7 +95,7 @@ class Operations:
     def look_up(self, subject: str, proposal: Proposal, normalize: bool, deleted: bool) -> Entry:
         """The version of a subject that is this schema."""
         entries = self.versions(subject, deleted)
-        _, row = self._read(proposal, normalize)
+        row, _ = self._judge(proposal, normalize)
         found = _find(entries, row, normalize)
         if found is None:
             raise errors.schema_not_found()
@@ -101,14 +103,14 @@ class Operations:
 
     def check(self, subject: str, version: str | None, proposal: Proposal, normalize: bool) -> list[str]:
         """Why a schema is incompatible with a version, or with those that its registration would be held against."""
-        parsed, _ = self._read(proposal, normalize)
         level = self._level_of(subject)
         live = _visible(self._store.of_subject(subject), False)
         if version is None or (not live and _number(version) is None):
             against = _relevant(level, live)
         else:
             against = [self.version(subject, version)]
-        return self._conflicts(level, against, proposal.kind, parsed)
+        _, conflicts = self._judge(proposal, normalize, level, against)
+        return conflicts
 
     def delete_subject(self, subject: str, permanent: bool) -> list[int]:
         """Hide all versions of a subject, or forget what is hidden; returns their numbers."""
@@ -171,7 +173,10 @@ class Operations:
     def _level_of(self, subject: str) -> str:
         return self._store.level(subject) or self._store.level(GLOBAL) or DEFAULT_LEVEL
 
-    def _read(self, proposal: Proposal, normalize: bool) -> tuple[Parsed, Row]:
+    def _judge(
+        self, proposal: Proposal, normalize: bool, level: str = "NONE", against: Sequence[Entry] = ()
+    ) -> tuple[Row, list[str]]:
+        """The schema as it would be kept, and why the level does not let it stand beside these."""
         kind, text, references = proposal
         if kind not in KINDS:
             raise errors.invalid_schema(f"unknown schemaType {kind[:40]!r}, one of {', '.join(KINDS)}")
@@ -180,12 +185,36 @@ class Operations:
                 self.version(subject, str(version))
             except ApiError as error:
                 raise errors.invalid_schema(f"reference {name!r}: {error}") from error
+        if level == "NONE":
+            against = ()
+        others = [entry for entry in against if entry.kind == kind]
         try:
-            parsed = KINDS[kind].parse(text, self._sources(references))
+            verdict = judge(
+                Case(
+                    kind,
+                    self._document(text, references),
+                    [self._document(entry.text, entry.references) for entry in others],
+                    reads=not level.startswith("FORWARD"),
+                    is_read=not level.startswith("BACKWARD"),
+                )
+            )
         except SchemaError as error:
             raise errors.invalid_schema(str(error)) from error
-        stored = parsed.normal if normalize else parsed.text
-        return parsed, Row(kind, stored, references, digest(kind, references, parsed.identity))
+        conflicts = [
+            f"version {entry.version} {reason}"
+            for entry, reasons in zip(others, verdict.conflicts, strict=True)
+            for reason in reasons
+        ]
+        conflicts += [
+            f"version {entry.version} is {entry.kind} and this {kind}"
+            for entry in against
+            if entry.kind != kind
+        ]
+        stored = verdict.normal if normalize else verdict.text
+        return Row(kind, stored, references, digest(kind, references, verdict.identity)), conflicts
+
+    def _document(self, text: str, references: Sequence[Reference]) -> Document:
+        return Document(text, self._sources(references))
 
     def _sources(self, references: Sequence[Reference]) -> list[Source]:
         """The schemas referred to, each behind those that it refers to itself."""
@@ -202,26 +231,6 @@ class Operations:
             entry = self.version(reference.subject, str(reference.version), deleted=True)
             self._gather(entry.references, found, depth + 1)
             found[reference] = Source(reference.name, entry.text)
-
-    def _conflicts(self, level: str, against: Sequence[Entry], kind: str, new: Parsed) -> list[str]:
-        """Why the level does not let a new schema stand beside these."""
-        reasons: list[str] = []
-        if level == "NONE":
-            return reasons
-        for entry in against:
-            if entry.kind != kind:
-                reasons.append(f"version {entry.version} is {entry.kind} and this {kind}")
-                continue
-            old = KINDS[kind].parse(entry.text, self._sources(entry.references))
-            if not level.startswith("FORWARD"):
-                reasons += _say(entry, "cannot be read with this", KINDS[kind].why_not(new.form, old.form))
-            if not level.startswith("BACKWARD"):
-                reasons += _say(entry, "cannot read this", KINDS[kind].why_not(old.form, new.form))
-        return reasons
-
-
-def _say(entry: Entry, what: str, reasons: list[str]) -> list[str]:
-    return [f"version {entry.version} {what}: {reason}" for reason in reasons]
 
 
 def _visible(entries: list[Entry], deleted: bool) -> list[Entry]:

@@ -35,13 +35,15 @@ def of_json(value: Any, form: Any) -> Parsed:
 
 
 def load_json(text: str) -> Any:
-    """The value of a JSON text. Raises SchemaError."""
+    """The value of a JSON text that can be written again. Raises SchemaError."""
     try:
-        return json.loads(text, parse_constant=_no_number)
+        value = json.loads(text, parse_constant=_no_number)
     except RecursionError:
         raise SchemaError("nested too deep") from None
     except ValueError as error:
         raise SchemaError(f"not JSON: {error}") from error
+    dump_json(value)
+    return value
 
 
 def dump_json(value: Any, sort: bool = False) -> str:
@@ -51,8 +53,10 @@ def dump_json(value: Any, sort: bool = False) -> str:
         text.encode()  # a lone surrogate (RFC 8259 section 8.2) has no UTF-8
     except RecursionError:
         raise SchemaError("nested too deep") from None
+    except UnicodeEncodeError:
+        raise SchemaError("a lone surrogate, which is no character") from None
     except ValueError as error:
-        raise SchemaError(f"cannot be stored: {error}") from error
+        raise SchemaError(f"cannot be written as JSON: {error}") from error
     return text
 
 

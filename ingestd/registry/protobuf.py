@@ -35,7 +35,7 @@ def parse(text: str, references: Sequence[Source]) -> Parsed:
     if not text.strip():
         raise SchemaError("an empty schema")
     # Compared in binary form: two texts that differ in layout and comments only have the same descriptor.
-    identity = serialize(text, references)
+    identity = _serialize(text, references)
     return Parsed(text, text, identity, None)
 
 
@@ -44,8 +44,8 @@ def why_not(_reader: None, _writer: None) -> list[str]:
     return []
 
 
-def serialize(text: str, references: Sequence[Source]) -> str:
-    """The FileDescriptorProto in base64. Raises SchemaError."""
+def _serialize(text: str, references: Sequence[Source]) -> str:
+    """The FileDescriptorProto in base64."""
     with tempfile.TemporaryDirectory(prefix="ingestd-protoc-") as folder:
         given = FileDescriptorSet()
         for reference in references:
@@ -61,9 +61,9 @@ def _place(folder: Path, name: str, text: str, given: FileDescriptorSet) -> str:
     """Put a schema where protoc finds it, and return the name it has there."""
     descriptor = _deserialize(text)
     if descriptor is not None:
-        given.file.append(descriptor)
         if name != _ROOT:
             descriptor.name = name
+        given.file.append(descriptor)
         return descriptor.name
     parts = PurePosixPath(name).parts
     if not name.isprintable() or not parts or parts[0] == "/" or ".." in parts:
@@ -92,7 +92,8 @@ def _compile(folder: str, root: str) -> None:
         raise SchemaError(f"a file cannot be called {root!r}")
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "grpc_tools.protoc", *options, root],
+            # Isolated (-I), or else what lies in the folder could take the place of Python's modules.
+            [sys.executable, "-I", "-m", "grpc_tools.protoc", *options, root],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -125,16 +125,20 @@ def _respond(body: bytes, status: int = 200) -> web.Response:
 @web.middleware
 async def _speak(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn everything that goes wrong on the registry's paths into an error of the API."""
+    headers = {}
     try:
         return await handler(request)
     except ApiError as error:
         refused = error
+        if error.status == 401:
+            headers["WWW-Authenticate"] = 'Basic realm="schema registry"'
     except web.HTTPException as error:
         if request.path.split("/")[1] not in _PREFIXES:
             raise
         refused = ApiError(error.status, f"HTTP {error.status} {error.reason}")
+        if allow := error.headers.get("Allow"):
+            headers["Allow"] = allow
     body = msgspec.json.encode({"error_code": refused.code, "message": str(refused)})
     response = _respond(body, refused.status)
-    if refused.status == 401:
-        response.headers["WWW-Authenticate"] = 'Basic realm="schema registry"'
+    response.headers.update(headers)
     return response

@@ -171,17 +171,22 @@ class Store:
 
     def add(self, subject: str, version: int, row: Row) -> int:
         """Keep a schema as this version; returns its id, the same for the same schema under any subject."""
-        refs = json.dumps([reference._asdict() for reference in row.references])
-        self._db.execute(
-            "INSERT INTO schemas (kind, text, refs, digest, identity) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (row.kind, row.text, refs, row.digest, row.identity),
-        )
-        (schema_id,) = self._db.execute("SELECT id FROM schemas WHERE digest = ?", (row.digest,)).fetchone()
+        kept = self._db.execute("SELECT id FROM schemas WHERE digest = ?", (row.digest,)).fetchone()
+        schema_id = self._add_schema(row) if kept is None else int(kept[0])
         self._db.execute(
             "INSERT INTO versions (subject, version, schema_id) VALUES (?, ?, ?)",
             (subject, version, schema_id),
         )
-        return int(schema_id)
+        return schema_id
+
+    def _add_schema(self, row: Row) -> int:
+        refs = json.dumps([reference._asdict() for reference in row.references])
+        cursor = self._db.execute(
+            "INSERT INTO schemas (kind, text, refs, digest, identity) VALUES (?, ?, ?, ?, ?)",
+            (row.kind, row.text, refs, row.digest, row.identity),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
 
     def hide(self, subject: str, version: int) -> None:
         self._db.execute(
