@@ -5,7 +5,8 @@ reports exactly which sequences it may claim. `loadgen verify` reads the segment
 (run, sequence) exactly once. So that it can testify, it imports nothing of the daemon.
 
     cli -> fleet (processes, threads, merging) -> senders (one lane per connection) -> transports
-                                               -> payloads (rendering) -> text; pacing
+                                               -> payloads (rendering) -> layouts -> fields, text; pacing
+    cli -> schemas (checking against a registry) -> payloads
     cli -> verify (judging) -> scan (finding markers) -> marks, zst
     report: the file that passes from the one to the other
 """

@@ -67,6 +67,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--run", "run_id", help="Run id in every record, 1 to 16 of A-Z a-z 0-9 _ -.  [default: random]"
 )
+@click.option(
+    "--registry",
+    metavar="URL",
+    help="Check records first by the schemas log_entry-<format> (avro, json, protobuf) of this registry.",
+)
 @click.option("--report", type=_FILE, help="Write here what was sent, for verify.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
@@ -99,6 +104,7 @@ def _send(
     insecure: bool,
     plain: bool,
     run_id: str | None,
+    registry: str | None,
     report: Path | None,
     as_json: bool,
     **load: Any,
@@ -123,6 +129,8 @@ def _send(
             interval_s=None if interval is None else interval / 1000,
             **load,
         )
+        if registry is not None:
+            _check_schemas(registry, plan)
         with ProgressLine() as line:
             result = fleet.run(plan, line)
         if report is not None:
@@ -159,6 +167,13 @@ def _connections(udp: bool, format_name: str, asked: int | None) -> int:
             f"--connections {len(LAYOUTS)} or more, not {asked}"
         )
     return asked or len(LAYOUTS)
+
+
+def _check_schemas(registry: str, plan: Plan) -> None:
+    from tools.loadgen import schemas  # its libraries take longer to load than all the rest
+
+    for done in schemas.check(registry, plan.formats, plan.run, plan.seed):
+        click.echo(f"loadgen: {done}", err=True)
 
 
 def _tell(report: Report, as_json: bool) -> None:
