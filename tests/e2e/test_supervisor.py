@@ -245,7 +245,7 @@ def test_rotation_by_size_and_the_law_under_mixed_load(tmp_path: Path) -> None:
             while load.process.poll() is None:
                 check_law(daemon.stats()["totals"])
             load.finish()
-        daemon.send(b'INGEST/1 json\n' + b'{"level":"nonsense"}\n{"message":"x"}\n' * 50)
+        daemon.send(b"INGEST/1 json\n" + b'{"level":"nonsense"}\n{"message":"x"}\n' * 50)
         totals = daemon.wait_settled(100_100)
         assert (totals["written"], totals["rejected"]) == (100_050, 50)
         assert daemon.metric("ingestd_segment_rotations_total", reason="size") >= 2
