@@ -1,19 +1,22 @@
 """UDP: drain the socket in batches, gather the datagrams of a source into one block, feed its door.
 
 A datagram is one or more whole records, so datagrams of one source joined by LF are a block like any other, and the
-cost per datagram is the kernel's. A batch is bounded, so that everything else on the loop gets its turn. While
-the writer is behind, datagrams are still read, counted and dropped: what is told is better than what the kernel
-drops unseen. What the kernel drops all the same is its own counter (`sockets.kernel_drops`).
+cost per datagram is the kernel's. One that begins with a PRI is syslog: one message (RFC 5426, 3.1), lines of text
+within it included, or several, each with its PRI at the start of a line. A batch is bounded, so that everything else on
+the loop gets its turn. While the writer is behind, datagrams are still read, counted and dropped: what is told is better
+than what the kernel drops unseen. What the kernel drops all the same is its own counter (`sockets.kernel_drops`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
+from formats.syslog_framing import join
 from ingestd.accounting import Ledger
 from ingestd.net.backpressure import Gate
 from ingestd.net.sockets import kernel_drops
@@ -32,6 +35,9 @@ DRAIN_S: Final = 1.0
 #: The largest payload of a UDP datagram is below this.
 MAX_DATAGRAM_BYTES: Final = 1 << 16
 _LF: Final = 0x0A
+_LESS_THAN: Final = 0x3C
+_PRI: Final = re.compile(rb"<[0-9]{1,3}>")
+_NEXT_MESSAGE: Final = re.compile(rb"\n(?=<[0-9]{1,3}>)")
 
 _DATAGRAMS: Final = index("ingestd_udp_datagrams_total")
 _BYTES: Final = index("ingestd_received_bytes_total", "udp")
@@ -52,7 +58,7 @@ class UdpServer:
     ) -> None:
         self._loop = loop
         self._receiver = receiver
-        self._door = lru_cache(4096)(lambda source: open_door("auto", "udp", source))
+        self._door = lru_cache(4096)(lambda format_, source: open_door(format_, "udp", source))
         self._gate = gate
         self._ledger = ledger
         self._slot = slot
@@ -67,7 +73,7 @@ class UdpServer:
         receive = self._receiver.recvfrom_into
         buffer = self._buffer
         view = memoryview(buffer)
-        by_source: dict[str, list[bytes]] = {}
+        by_sender: dict[tuple[str, str], list[bytes]] = {}
         datagrams = nbytes = 0
         while nbytes < BATCH_BYTES and datagrams < BATCH_DATAGRAMS:
             try:
@@ -79,31 +85,38 @@ class UdpServer:
             if not size:
                 continue
             data = bytes(view[: size - (buffer[size - 1] == _LF)])
+            sender = ("syslog" if buffer[0] == _LESS_THAN and _PRI.match(data) else "auto", address[0])
             try:
-                by_source[address[0]].append(data)
+                by_sender[sender].append(data)
             except KeyError:
-                by_source[address[0]] = [data]
+                by_sender[sender] = [data]
         if not datagrams:
             return False
         with self._slot.moving() as values:
             values[_DATAGRAMS] += datagrams
             values[_BYTES] += nbytes
-        for source, parts in by_source.items():
-            parts.append(b"")
-            block = b"\n".join(parts)
+        for (format_, source), parts in by_sender.items():
+            if format_ == "syslog":
+                parts = [message for part in parts for message in _NEXT_MESSAGE.split(part)]
             if self._gate.closed:
-                self._drop(block)
+                self._drop(format_, parts)
+            elif format_ == "syslog":
+                self._door(format_, source).feed(join(parts))
             else:
-                self._door(source).feed(block)
+                parts.append(b"")
+                self._door(format_, source).feed(b"\n".join(parts))
         return True
 
-    def _drop(self, block: bytes) -> None:
-        """Count a block's records without decoding them; a line that begins an object counts as JSON."""
-        lines = [line for line in block.splitlines() if line.strip()]
-        objects = sum(line.lstrip().startswith(b"{") for line in lines)
-        for format_, records in (("json", objects), ("raw", len(lines) - objects)):
+    def _drop(self, format_: str, parts: list[bytes]) -> None:
+        """Count records without decoding them; under `auto` a line that begins an object counts as JSON."""
+        counts = {"syslog": len(parts)}
+        if format_ == "auto":
+            lines = [line for part in parts for line in part.splitlines() if line.strip()]
+            objects = sum(line.lstrip().startswith(b"{") for line in lines)
+            counts = {"json": objects, "raw": len(lines) - objects}
+        for counted, records in counts.items():
             if records:
-                self._ledger.dropped(format_, "udp", "backpressure", records)
+                self._ledger.dropped(counted, "udp", "backpressure", records)
 
     def count_drops(self) -> None:
         """Bring the kernel's counter, 32 bits wide, into ours; called with the heartbeat.

@@ -50,6 +50,34 @@ def test_logger_over_udp(tmp_path: Path) -> None:
     assert "hello from logger" in record["message"]
 
 
+def test_syslog_datagrams(tmp_path: Path) -> None:
+    """One message a datagram, whatever lines it holds; or several, each with its PRI."""
+    with Daemon(tmp_path) as daemon, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(
+            b"<11>1 2026-11-20T12:00:00Z host api 42 - - Traceback:\n  line 1\n  line 2\n", daemon.udp
+        )
+        sender.sendto(
+            b"<14>1 2026-11-20T12:00:01Z host api - - - a\n<14>1 2026-11-20T12:00:02Z host api - - - b",
+            daemon.udp,
+        )
+        sender.sendto(b"<html> is no syslog", daemon.udp)
+        totals = daemon.wait_settled(4)
+        assert totals["written"] == 4
+        formats = daemon.stats()["formats"]
+        assert formats["syslog"]["udp"]["written"] == 3
+        assert formats["raw"]["udp"]["written"] == 1
+    by_time = {
+        record["timestamp"][17:19]: record for record in daemon.records() if record["format"] == "syslog"
+    }
+    assert by_time["00"]["message"] == "Traceback:\n  line 1\n  line 2"
+    assert (by_time["00"]["level"], by_time["00"]["service"], by_time["00"]["hostname"]) == (
+        "ERROR",
+        "api",
+        "host",
+    )
+    assert [by_time[second]["message"] for second in ("01", "02")] == ["a", "b"]
+
+
 def test_overload_is_counted_to_the_datagram(tmp_path: Path) -> None:
     """A tiny receive buffer and a worker that is stopped: sent = read + dropped by the kernel."""
     settings = {"server.workers": 1, "listen.udp.receive_buffer": "20KB"}
