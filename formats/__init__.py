@@ -7,7 +7,8 @@ format's name, feeds the one what it reads and the other what comes out.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from formats import auto, journald, json, raw, syslog
+from formats import auto, avro, journald, json, protobuf, raw, syslog
+from formats.delimited import Delimited
 from formats.framing import Framer, Lines
 from formats.journald_framing import Journal
 from formats.record import Context, Encoded
@@ -29,6 +30,8 @@ FORMATS = {
         Format("raw", Lines, raw.encode),
         Format("syslog", Frames, syslog.encode),
         Format("journald", Journal, journald.encode),
+        Format("protobuf", Delimited, protobuf.encode),
+        Format("avro", avro.framer, avro.encode),
         Format("auto", Lines, auto.encode),
     )
 }

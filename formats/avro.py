@@ -136,7 +136,8 @@ def _decompress(data: bytes, codec: str) -> bytes:
 def _inflate(data: bytes, limit_bytes: int) -> bytes:
     decompressor = zlib.decompressobj(-zlib.MAX_WBITS)  # bare deflate, RFC 1951
     plain = decompressor.decompress(data, limit_bytes + 1)
-    if len(plain) <= limit_bytes and not decompressor.eof:  # behind the end fastavro leaves a piece of a checksum
+    # What stands behind the end is let be: fastavro leaves a piece of a checksum there.
+    if len(plain) <= limit_bytes and not decompressor.eof:
         raise zlib.error("cut short")
     return plain
 

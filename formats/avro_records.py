@@ -25,6 +25,7 @@ from formats.avro_values import ERRORS, MICROSECONDS, compile_reader, format_tim
 _TEXT, _NUMBER, _VALUE = "text", "number", "value"  # what a column is before it is made right
 _TIMESTAMPS = frozenset(f"timestamp-{unit}" for unit in MICROSECONDS)
 _VARINT_BYTES = 10
+_FEW = 32  # numbers are read one by one: a call of numpy takes a microsecond
 _EPOCH = datetime(1970, 1, 1)
 _9999_S = 253_402_300_800  # the first second of the year 10000
 _THOUSAND = tuple(f"{number:03d}" for number in range(1000))
@@ -87,13 +88,12 @@ class Records:
             error = f"record {len(ends) + 1} of {records}: {caught}"
         columns.pop()
         rows = len(ends)
-        numbers = np.frombuffer(data + bytes(_VARINT_BYTES), np.uint8)
         for field, column in zip(self._fields, columns, strict=True):
             del column[rows:]
             if field.column == _TEXT:
                 _decode_text(column)
             elif field.column == _NUMBER:
-                whole = _decode_numbers(column, numbers, field.type.logical)
+                whole = _decode_numbers(column, data, field.type.logical)
                 if whole < rows:
                     rows = whole
                     error = f"record {rows + 1} of {records}: a varint of more than 64 bits"
@@ -195,13 +195,16 @@ def _decode_text(column: list[str | None]) -> None:
         ]
 
 
-def _decode_numbers(column: list[Any], data: NDArray[np.uint8], logical: str) -> int:
+def _decode_numbers(column: list[Any], data: bytes, logical: str) -> int:
     """From positions to numbers, or what they stand for; returns how many there were before one too long."""
+    if len(column) < _FEW:
+        return _decode_few_numbers(column, data, logical)
+    padded = np.frombuffer(data + bytes(_VARINT_BYTES), np.uint8)
     positions = np.array(column, np.int64)
     values = np.zeros(len(positions), np.uint64)
     more = np.ones(len(positions), np.bool_)
     for index in range(_VARINT_BYTES):
-        byte = data[positions + index]
+        byte = padded[positions + index]
         values |= np.where(more, byte & 0x7F, 0).astype(np.uint64) << np.uint64(7 * index)
         if index == _VARINT_BYTES - 1:
             more &= byte > 1
@@ -212,6 +215,16 @@ def _decode_numbers(column: list[Any], data: NDArray[np.uint8], logical: str) ->
     signed = (values >> np.uint64(1)).astype(np.int64) ^ -(values & np.uint64(1)).astype(np.int64)
     column[:] = _format_timestamps(signed, logical) if logical else signed.tolist()
     return int(np.flatnonzero(more)[0]) if more.any() else len(column)
+
+
+def _decode_few_numbers(column: list[Any], data: bytes, logical: str) -> int:
+    for index, position in enumerate(column):
+        try:
+            value, _ = read_long(data, position)
+        except ValueError:
+            return index
+        column[index] = format_timestamp(value, logical) if logical else value
+    return len(column)
 
 
 def _format_timestamps(values: NDArray[np.int64], logical: str) -> list[str]:

@@ -41,8 +41,8 @@ _SEQ_TAG = 0x38  # 7 << 3 | 0
 _FILLER_TAG = 0x78  # 15 << 3 | 0
 _ENTRIES_TAG = b"\x0a"  # of LogBatch
 
+_FEW = 64  # up to so many are read as fast as a LogBatch: a call of numpy takes a microsecond
 _PIECES = 8  # into how many a failed block is cut
-_SINGLE = 32  # fewer are not worth another try
 _NOTHING: frozenset[str] = frozenset()
 _Bytes = NDArray[np.uint8]
 
@@ -76,7 +76,7 @@ def _encode_into(block: Frames, context: Context, encoded: Encoded) -> None:
     if (made := _encode_bulk(block, context)) is not None:
         encoded.append(made)
         return
-    step = max(-(-number // _PIECES), _SINGLE) if number > _SINGLE else 1
+    step = -(-number // _PIECES)
     bounds = [*block.starts.tolist(), len(block)]
     for first in range(0, number, step):
         start, end = bounds[first], bounds[min(first + step, number)]
@@ -125,12 +125,12 @@ def _take(entries: Iterable[LogEntry]) -> _Entries:
 
 
 def _read_columns(block: Frames) -> _Entries | None:
-    """The fast way; None unless the entries are all alike. Raises ProtobufError."""
-    fused = _fuse(block)
+    """The fast way; None unless the entries are many and all alike. Raises ProtobufError."""
+    number = len(block.starts)
+    fused = _fuse(block) if number >= _FEW else None
     if fused is None:
         return None
     columns = LogColumns.FromString(fused)
-    number = len(block.starts)
     none = [""] * number
     return _Entries(
         columns.timestamp[:] or none,
