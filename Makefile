@@ -69,6 +69,8 @@ test-commands:
 	if [ -n "$$missing" ]; then ($(call apt_install,$$missing)) || echo 'make: some tests will be skipped' >&2; fi
 	@command -v promtool >/dev/null || ($(extract_promtool)) \
 		|| echo 'make: no promtool (Debian package prometheus); its test will be skipped' >&2
+	@[ .venv/debian/.unpacked -nt tests/packages.txt ] || ($(unpack_packages)) \
+		|| echo 'make: cannot download the Debian packages of tests/packages.txt; tests with them will be skipped' >&2
 
 # $(call apt_install,PACKAGES), in a shell
 apt_install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -78,8 +80,18 @@ apt_install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "make: missing Debian packages; run: sudo apt-get install" $(1) >&2; exit 1; \
 	fi
 
+# $(call apt_download,PACKAGES), into the working directory, the lists of apt brought up to date if need be
+apt_get_download = apt-get -qq -o APT::Sandbox::User=root download $(1) 2>/dev/null
+apt_download = { $(apt_get_download) || { [ "$$(id -u)" = 0 ] && apt-get update -qq && $(apt_get_download); }; }
+
 # Only the one program out of the package: installing that would leave a Prometheus server running here.
-apt_download = apt-get -qq -o APT::Sandbox::User=root download prometheus 2>/dev/null
 extract_promtool = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && bin=$$PWD/.venv/bin && cd "$$folder" && \
-	{ $(apt_download) || { [ "$$(id -u)" = 0 ] && apt-get update -qq && $(apt_download); }; } && \
+	$(call apt_download,prometheus) && \
 	dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x -C "$$bin" --strip-components=3 ./usr/bin/promtool
+
+# Unpacked beside the place and moved there whole. Where a release lacks one of the packages, the others come one by one.
+unpack_packages = rm -rf .venv/debian .venv/debian.new && mkdir -p .venv/debian.new/packages && \
+	packages=$$(sed 's/\#.*//' tests/packages.txt) && cd .venv/debian.new/packages && \
+	{ $(call apt_download,$$packages) || for package in $$packages; do $(call apt_get_download,$$package); done; \
+	for package in *.deb; do dpkg-deb -x "$$package" .. || exit 1; done; } && \
+	cd ../.. && rm -rf debian.new/packages && touch debian.new/.unpacked && mv debian.new debian
