@@ -2,9 +2,10 @@
 
 A datagram is one or more whole records, so datagrams of one source joined by LF are a block like any other, and the
 cost per datagram is the kernel's. One that begins with a PRI is syslog: one message (RFC 5426, 3.1), lines of text
-within it included, or several, each with its PRI at the start of a line. A batch is bounded, so that everything else on
-the loop gets its turn. While the writer is behind, datagrams are still read, counted and dropped: what is told is better
-than what the kernel drops unseen. What the kernel drops all the same is its own counter (`sockets.kernel_drops`).
+within it included, or several, each with its PRI at the start of a line. A batch is bounded, so that everything else
+on the loop gets its turn. While the writer is behind, datagrams are still read, counted and dropped: what is told is
+better than what the kernel drops unseen. What the kernel drops all the same is its own counter
+(`sockets.kernel_drops`).
 """
 
 from __future__ import annotations
