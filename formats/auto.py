@@ -1,69 +1,46 @@
-"""Text or JSON, told line by line: what begins like JSON is JSON, all else is raw text.
+"""Auto: JSON, journal entries as JSON, syslog and raw text in any mixture, told line by line (formats.detect).
 
-A line is taken for JSON if its first character is `{`, or if it is an array of objects; `[ERROR] text` is not.
-Nothing but invalid UTF-8 is rejected: a line (or an element of an array) that begins like JSON and is no
-record is kept whole, as a raw record with the field `parse_error`. A block of one kind costs what that kind costs; a
-mixed one is cut into runs, found by numpy from the first byte of each line.
+Nothing that looked like one of them and is none is lost: a line (or an element of an array) that begins like JSON and
+is no record is kept whole, as a raw record with the field `parse_error`; syslog and the journal do so by themselves.
+A block of one kind costs what that kind costs. A mixed one is cut into runs, and where these are many, the lines of a
+kind are put together: then only they keep their order.
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable
 
-import numpy as np
-
-from formats import json, lines, raw
-from formats.errors import DecodeError
-from formats.mapping import decode_array, decode_object
+from formats import detect, journald, json, raw, syslog
 from formats.record import Context, Encoded
 from formats.runs import Runs
 
-_ARRAY = re.compile(rb"\s*+\[\s*+\{")
-_OBJECT_BYTE = ord("{")
-_UNCLEAR_BYTES = np.zeros(256, np.bool_)  # first bytes after which the line must be looked at
-_UNCLEAR_BYTES[list(b"[ \t\r\v\f\n")] = True
+_ENCODERS: dict[str, Callable[[bytes, Context], list[Encoded]]] = {
+    "raw": raw.encode,
+    "journald": journald.encode,
+    "syslog": syslog.encode,
+}
+
+_MANY_RUNS = 16  # each costs some 20 us, as much as 20 to 50 lines
 
 
 def encode(block: bytes, context: Context) -> list[Encoded]:
-    """Make records of whole lines; the last may lack its LF. One `Encoded` for each run of lines of one kind."""
+    """Make records of whole lines; the last may lack its LF. One `Encoded` for each run of records of one format."""
     encoded = json.encode_canonical(block, context)
     if encoded is not None:
         return [encoded]
     runs = Runs(context, "json")
-    for is_json, piece in _cut(block):
-        if is_json:
+    pieces = detect.lines_of(block)
+    if len(pieces) > _MANY_RUNS:
+        pieces = _by_kind(pieces)
+    for kind, piece in pieces:
+        if kind == "json":
             json.encode_into(piece, context, runs)
         else:
-            runs.append(raw.encode(piece, context)[0])
+            for made in _ENCODERS[kind](piece, context):
+                runs.append(made)
     return runs.encoded
 
 
-def _cut(block: bytes) -> Iterator[tuple[bool, bytes]]:
-    """Runs of lines of one kind; whether they are taken for JSON, and their bytes."""
-    if not block:
-        return
-    ends = lines.ends(block)
-    starts = np.concatenate(([0], ends[:-1]))
-    firsts = np.frombuffer(block, np.uint8)[starts]
-    is_json = firsts == _OBJECT_BYTE
-    for index in np.flatnonzero(_UNCLEAR_BYTES[firsts]).tolist():
-        line = block[starts[index] : ends[index]]
-        if line.isspace():
-            is_json[index] = is_json[index - 1] if index else False  # belongs to either kind
-        else:
-            is_json[index] = line.lstrip().startswith(b"{") or _is_array_of_objects(line)
-    changes = np.flatnonzero(is_json[1:] != is_json[:-1]) + 1
-    start = 0
-    for first, end in zip([0, *changes], [*starts[changes], len(block)], strict=True):
-        yield bool(is_json[first]), block[start:end]
-        start = end
-
-
-def _is_array_of_objects(line: bytes) -> bool:
-    if not _ARRAY.match(line):
-        return False
-    try:
-        for element in decode_array(line):
-            decode_object(bytes(element))
-    except DecodeError:
-        return False
-    return True
+def _by_kind(runs: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    pieces: dict[str, list[bytes]] = {}
+    for kind, piece in runs:
+        pieces.setdefault(kind, []).append(piece)
+    return [(kind, b"".join(pieces[kind])) for kind in pieces]

@@ -49,6 +49,12 @@ def runs(block: bytes) -> list[tuple[str, int, int]]:
         (b'{"level":"loud"}\n', [("raw", 1, 0)]),
         (b'[{"a":1},{"level":"loud"},{"b":1}]\n', [("json", 1, 0), ("raw", 1, 0), ("json", 1, 0)]),
         (b"\x0c{}\n", [("raw", 1, 0)]),
+        (b"<14>1 2026-11-20T12:00:00Z host app - - - text\n" + RECORD, [("syslog", 1, 0), ("json", 1, 0)]),
+        (b"<14>1 2026-11-20T12:00:00Z nothing more\n<html>\n", [("raw", 2, 0)]),
+        (
+            b'{"__CURSOR":"c","MESSAGE":"m"}\n{"__CURSOR":"c","message":"m"}\n',
+            [("journald", 1, 0), ("json", 1, 0)],
+        ),
     ],
 )
 def test_runs(block: bytes, expected: list[tuple[str, int, int]]) -> None:
@@ -77,11 +83,25 @@ def test_what_looked_like_json_is_kept_whole(line: bytes, reason: str) -> None:
     assert (record["timestamp"], record["level"], record["service"]) == (RECEIVED_AT, "INFO", "unknown")
 
 
-def test_order_is_kept() -> None:
+def test_order_is_kept_where_there_are_few_runs() -> None:
     kinds = [b'{"message":"%d"}\n', b"%d\n", b'{"bad":%d\n', b'[{"message":"%d"}]\n', b"\n%d\r\n"]
-    block = b"".join(kinds[(index * index) % 5] % index for index in range(300))
+    kinds += [b'{"MESSAGE":"%d","__CURSOR":"c"}\n', b"<13>Nov 20 12:00:00 host app: %d\n"]
+    block = b"".join(kinds[index // 20 % len(kinds)] % index for index in range(300))
     messages = [record["message"].removeprefix('{"bad":') for record in encode("auto", block).records]
     assert messages == [str(index) for index in range(300)]
+
+
+def test_order_is_kept_within_a_kind_where_there_are_many() -> None:
+    kinds = [
+        b'{"message":"%d"}\n',
+        b"%d\n",
+        b'{"MESSAGE":"%d","__CURSOR":"c"}\n',
+        b"<13>Nov 20 12:00:00 h a: %d\n",
+    ]
+    found = runs(block := b"".join(kinds[index % 4] % index for index in range(300)))
+    assert found == [("json", 75, 0), ("raw", 75, 0), ("journald", 75, 0), ("syslog", 75, 0)]
+    messages = [int(record["message"]) for record in encode("auto", block).records]
+    assert messages == [index for kind in range(4) for index in range(kind, 300, 4)]
 
 
 _lines = st.one_of(
@@ -91,12 +111,26 @@ _lines = st.one_of(
     ),
     st.text(max_size=20).map(str.encode),
     st.sampled_from(
-        [b"{", b"[", b"[{}]", b"[{},1]", b" {}", b"\t[ {} ]", b"\xff", b'{"a":"\xff"}', b"", b" ", b"\r"]
+        [
+            b"<13>Nov 20 12:00:00 host app: text",
+            b'{"__CURSOR":"c","MESSAGE":"m"}',
+            b"{",
+            b"[",
+            b"[{}]",
+            b"[{},1]",
+            b" {}",
+            b"\t[ {} ]",
+            b"\xff",
+            b'{"a":"\xff"}',
+            b"",
+            b" ",
+            b"\r",
+        ]
     ),
 )
 
 
-@given(st.lists(_lines, max_size=30))
+@given(st.lists(_lines, max_size=16))
 def test_each_line_gives_what_it_gives_alone(lines: list[bytes]) -> None:
     block = b"\n".join(lines)
     whole = encode("auto", block)
