@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from tests.loadgen.sink import Sink, certificate
+from tools.loadgen.layouts import FORMATS
 
 SECONDS = "3"
 _SO_RXQ_OVFL = 40  # linux/socket.h
@@ -78,7 +79,8 @@ def main() -> None:
             ("plain", None, ("--plain",)),
             ("tls", pem, ("--ca", str(pem))),
         ):
-            for load in ((), ("--rate", "1000000"), ("--rate", "200000"), ("--format", "raw")):
+            paced = (("--rate", "1000000"), ("--rate", "200000"))
+            for load in (*(("--format", name) for name in FORMATS), *paced):
                 ours, theirs = context.Pipe()
                 sink = context.Process(target=_Discard.serve, args=(sink_pem, theirs))
                 sink.start()

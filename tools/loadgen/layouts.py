@@ -97,7 +97,7 @@ def _journald(level: str, service: str, message: str, run: str) -> bytes:
     return (
         f"__CURSOR=s={_SEQNUM_ID};i={noise[:6]};b={_BOOT_ID};m={noise[6:14]};t=647{noise[14:24]};x={noise[16:]}\n"
         f"__REALTIME_TIMESTAMP={EPOCH_US.mark.decode()}\n"
-        f"__MONOTONIC_TIMESTAMP={int(noise[:8], 16):011d}\n"
+        f"__MONOTONIC_TIMESTAMP={86_400_000_000 + int(noise[:8], 16)}\n"
         f"_BOOT_ID={_BOOT_ID}\n"
         "_TRANSPORT=stdout\n"
         f"PRIORITY={_SEVERITIES[level]}\n"
