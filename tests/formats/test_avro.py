@@ -342,3 +342,15 @@ def test_files_of_goavro() -> None:
     assert {"bad-header", "quickstop-snappy", "syncMarkerMismatch", "blockSizeExceedsMaxBlockSize"} <= set(
         bad
     )
+
+
+def test_the_published_schema_goes_the_fast_way() -> None:
+    schema = json.loads((Path(avro.__file__).parent / "schemas" / "log_entry.avsc").read_text())
+    rows = [
+        ROW | {"timestamp": MOMENT, "run": "r", "seq": 7},
+        ROW | {"timestamp": MOMENT, "run": None, "seq": None},
+    ]
+    assert is_fast(schema, rows)
+    outcome = run(AVRO, written(schema, rows))
+    assert [record["seq"] for record in outcome.records] == ["7", None]
+    assert outcome.records[0]["timestamp"] == TIMESTAMP
