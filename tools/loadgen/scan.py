@@ -5,9 +5,9 @@ theirs. The first line is read in Python; its shape (the marker's text, its dist
 follows the digits) is then looked for by numpy in all lines of the chunk at once, and so on with the first line
 that is left. What has no shape in common is read line by line.
 
-A marker (`json`, of the formats that have the two as fields) is `"run":"<id>","seq":<digits>` with bare quotes, which no text inside a JSON string can imitate, or
-(`raw`), in a line that has none, `run=<id> seq=<digits>` as the end of its message. So a text that quotes another run's
-marker does not count for it.
+A marker is `"run":"<id>","seq":<digits>` with bare quotes, which no text inside a JSON string can imitate (`json`: of
+formats that have fields for the two), or, in a line that has none, `run=<id> seq=<digits>` as the end of its message
+(`raw`: of the others). So a text that quotes another run's marker does not count for it.
 """
 
 from __future__ import annotations
