@@ -1,7 +1,7 @@
 """The header line of a connection (docs/wire.md): `INGEST/1 <format> [key=value …]` LF, ASCII, at most 512 bytes.
 
-Fed the first bytes of a connection, it answers once it knows: a named format, or `auto` because the bytes are no
-header, or a `HeaderError` whose text is what the sender is told after `ERR `.
+Fed the first bytes of a connection, it answers once it knows: the format that is named; or the one whose framing the
+bytes need if they are no header, mostly `auto`; or a `HeaderError` whose text is what the sender is told after `ERR `.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from formats import FORMATS
+from formats.detect import sniff
 
 MAX_HEADER_BYTES: Final = 512
 _START: Final = b"INGEST/"
@@ -33,13 +34,20 @@ class Header(NamedTuple):
 def read_header(data: bytes) -> Header | None:
     """What the first bytes of a connection say; None while it cannot be told yet. Raises `HeaderError`."""
     if not data.startswith(_START):
-        return None if _START.startswith(data) else Header("auto", False, data)
+        return None if _START.startswith(data) else _sniffed(data)
     line, delimiter, rest = data.partition(b"\n")
     if len(line) >= MAX_HEADER_BYTES:
         raise HeaderError(f"header longer than {MAX_HEADER_BYTES} bytes")
     if not delimiter:
         return None
     return Header(_parse(line.rstrip(b"\r")), True, rest)
+
+
+def _sniffed(data: bytes) -> Header | None:
+    format_ = sniff(data)
+    if format_ is None:
+        return None
+    return Header(format_ if format_ in FORMATS else "auto", False, data)
 
 
 def _parse(line: bytes) -> str:

@@ -49,6 +49,15 @@ NO_HEADER = [
     b"INGESTION/1\n",
     b"INGEST 1 json\n",
     b"IN a log line\n",
+    b"34 bottles\n",
+    b"__init__ called\n",
+    b"Objects\n",
+]
+
+SNIFFED = [
+    (b"__CURSOR=s=1\nMESSAGE=m\n\n", "journald"),
+    (b"48 <34>Oct 11 22:14:15 host su: 'su root' failed", "syslog"),
+    (b"Obj\x01\x04\x14avro.codec", "avro"),
 ]
 
 
@@ -59,6 +68,13 @@ def byte_by_byte(data: bytes) -> Header:
         if header := read_header(data[:end]):
             return header._replace(rest=header.rest + data[end:])
     raise AssertionError("never told")
+
+
+@pytest.mark.parametrize(("data", "format_"), SNIFFED)
+def test_what_needs_a_framing_of_its_own_needs_no_header(data: bytes, format_: str) -> None:
+    if format_ not in FORMATS:
+        format_ = "auto"
+    assert read_header(data) == byte_by_byte(data) == Header(format_, False, data)
 
 
 @pytest.mark.parametrize("rest", [b"", b'{"a":1}\n', b"INGEST/1 raw\n", b"\n", b"x" * 100_000])
