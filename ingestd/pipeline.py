@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from formats import FORMATS
 from formats.errors import FrameError
-from formats.record import Enrichment, Reject
+from formats.record import Encoded, Enrichment, Reject
 from ingestd.accounting import Ledger
 from ingestd.samples import Sampler
 from ingestd.store.batch import Batch, Rejected, Writer
@@ -132,19 +132,18 @@ class Door:
         """
         rest = self._framer.finish()
         self._refuse_oversize()
-        if not rest.strip():
-            return
-        if clean and self._whole(rest):
+        encoded = self.encode(rest, self.enrichment.at(now(), ""))
+        if not any(block.records or block.rejects for block in encoded):
+            return  # nothing, or white space that no format takes for a record
+        if clean and self._is_whole(rest, encoded):
             self._pipeline.take(self, rest)
         else:
             self._refuse("truncated", [rest], "the stream ended within this record")
 
-    def _whole(self, rest: bytes) -> bool:
-        """Whether an undelimited last record is complete. Under `auto` an object cut short is not text either."""
-        encoded = self.encode(rest, self.enrichment.at(now(), ""))
+    def _is_whole(self, rest: bytes, encoded: list[Encoded]) -> bool:
+        """Whether an undelimited last record is complete. An object cut short is not text either, unless named so."""
         cut_object = rest.lstrip().startswith(b"{") and any(block.format == "raw" for block in encoded)
-        named_raw = self.format == "raw"
-        return not any(block.rejects for block in encoded) and (named_raw or not cut_object)
+        return not any(block.rejects for block in encoded) and (self.format == "raw" or not cut_object)
 
     def _refuse_oversize(self) -> None:
         oversize = self._framer.oversize
