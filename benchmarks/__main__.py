@@ -1,6 +1,6 @@
 """`python -m benchmarks`: measure everything, print one table, and say whether the goals were met.
 
-Takes about seven minutes, `--quick` about one. Uses loopback only, a temporary folder on disk (a few gigabytes for a
+Takes about eight minutes, `--quick` about two. Uses loopback only, a temporary folder on disk (a few gigabytes for a
 minute at a million records a second), and leaves neither files nor processes. Exit code 1: records were lost, doubled
 or miscounted, or the daemon failed. A missed goal of speed is printed and is no failure: machines differ.
 """
@@ -17,16 +17,19 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from benchmarks import profiling, results, rsyslog, scenarios, table
+from benchmarks import peers, profiling, results, rsyslog, scenarios, syslog_ng, table
 from benchmarks.errors import BenchmarkError, UnavailableError
 from benchmarks.goals import judge
 from benchmarks.machine import describe
-from benchmarks.outcome import Load, Outcome, Skipped
+from benchmarks.outcome import Load, Outcome, Peer, Skipped
 from benchmarks.scenarios import Plan
 from ingestd import certs
 
-PARTS: Final = ("start", "json", "raw", "udp", "overload", "slow", "profile", "peers")
+PARTS: Final = ("start", *scenarios.FORMATS, "udp", "overload", "slow", "profile", "peers")
 
+#: What each peer is sent with each setting.
+PEER_RECORDS: Final = 2_000_000
+QUICK_PEER_RECORDS: Final = 300_000
 
 #: Characters that the tables need.
 _NARROWEST: Final = 110
@@ -45,8 +48,6 @@ class Run:
         """Measure one of `PARTS`. BenchmarkError: what is measured failed."""
         ways: dict[str, Callable[[], None]] = {
             "start": self._start,
-            "json": lambda: self._load(scenarios.tcp(self._plan, "json")),
-            "raw": lambda: self._load(scenarios.tcp(self._plan, "raw")),
             "udp": lambda: self._load(scenarios.udp(self._plan)),
             "overload": lambda: self._load(scenarios.udp_overload(self._plan)),
             "slow": lambda: self._load(scenarios.slow_writer(self._plan)),
@@ -54,7 +55,10 @@ class Run:
             "peers": self._peers,
         }
         with self._console.status(f"measuring {name} …"):
-            ways[name]()
+            if name in scenarios.FORMATS:
+                self._load(scenarios.tcp(self._plan, name))
+            else:
+                ways[name]()
 
     def _load(self, load: Load) -> None:
         self.outcome.loads.append(load)
@@ -67,25 +71,29 @@ class Run:
         self.outcome.idle_shares = scenarios.idle(self._plan)
 
     def _profile(self) -> None:
-        load = self.outcome.load("json TLS")
-        if load is None:
-            self._skip(Skipped("profile", "it is the profile of the part json, which was left out"))
-        else:
-            seconds = 3.0 if self._quick else 8.0
-            self.outcome.profile = profiling.profile(self._plan, load, seconds, self._skip)
+        loads = [load for name in scenarios.FORMATS if (load := self.outcome.load(f"{name} TLS"))]
+        if not loads:
+            self._skip(Skipped("profile", "it is of the loads over TLS, which were all left out"))
+        seconds = 1.0 if self._quick else 3.0
+        made = profiling.profiles(self._plan, loads, seconds, self._skip)
+        self.outcome.profile, self.outcome.anatomies = made
 
     def _peers(self) -> None:
-        ours = self.outcome.load("json TLS")
-        try:
-            root = rsyslog.unpack(self._plan.folder / "rsyslog")
-            for setting in rsyslog.SETTINGS:
-                records = 300_000 if self._quick else 3_000_000
-                ours_us = ours.cpu_us if ours else 0.0
-                peer = rsyslog.measure(root, self._plan.folder, self._plan.certs, setting, records, ours_us)
-                self.outcome.peers.append(peer)
-                self._console.print(f"{peer.name}: {peer.cpu_us:.2f} us", highlight=False)
-        except UnavailableError as error:
-            self._skip(Skipped("rsyslog", str(error)))
+        folder, certs_ = self._plan.folder, self._plan.certs
+        for program in (rsyslog.PROGRAM, syslog_ng.PROGRAM):
+            try:
+                unpacked = peers.Unpacked(program, folder / program.name)
+                for setting in program.settings:
+                    ours = self.outcome.load(f"{setting.format} TLS")
+                    records = QUICK_PEER_RECORDS if self._quick else PEER_RECORDS
+                    ours_us = ours.cpu_us if ours else 0.0
+                    self._peer(peers.measure(unpacked, folder, certs_, setting, records, ours_us))
+            except UnavailableError as error:
+                self._skip(Skipped(program.name, str(error)))
+
+    def _peer(self, peer: Peer) -> None:
+        self.outcome.peers.append(peer)
+        self._console.print(f"{peer.name}, {peer.format}: {peer.cpu_us:.2f} us", highlight=False)
 
     def _skip(self, skipped: Skipped) -> None:
         self.outcome.skipped.append(skipped)
@@ -95,8 +103,8 @@ def _plan(folder: Path, quick: bool, seconds: float | None) -> Plan:
     made = folder / "certs"
     certs.make(made)
     if quick:
-        return Plan(folder, made, seconds or 5, 3, 3, 4, 3, 3)
-    return Plan(folder, made, seconds or 60, 10, 10, 12, 5, 5)
+        return Plan(folder, made, seconds or 5, 3, 3, 3, 4, 3, 3)
+    return Plan(folder, made, seconds or 60, 10, 10, 10, 12, 5, 5)
 
 
 def main() -> int:
@@ -104,8 +112,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=(__doc__ or "").partition("\n\n")[0]
     )
-    parser.add_argument("--quick", action="store_true", help="short loads: a minute in all, to try things")
-    parser.add_argument("--seconds", type=float, help="length of the TCP loads (default 60, --quick 5)")
+    parser.add_argument("--quick", action="store_true", help="short loads: two minutes in all, to try things")
+    parser.add_argument(
+        "--seconds", type=float, help="length of the JSON and raw loads (default 60, --quick 5)"
+    )
     parser.add_argument(
         "--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=" ".join(PARTS)
     )

@@ -15,7 +15,10 @@ from benchmarks.errors import BenchmarkError
 #: Far beyond any load here: a loadgen that hangs ends the run and not the night.
 PATIENCE_S: Final = 600.0
 
+#: A mixed load has one connection for each format.
 CONNECTIONS: Final = 4
+MIXED: Final = "mixed"
+MIXED_CONNECTIONS: Final = 6
 
 #: One process per core of the standard machine, and 1,000 records a batch, a multiple of the 8 to a datagram.
 PROCESSES: Final = 2
@@ -84,7 +87,8 @@ class Sending:
 
     def __init__(self, target: Target, format_: str, offer: Offer, report: Path) -> None:
         self.report = report
-        sizes = {"--connections": CONNECTIONS, "--processes": PROCESSES, "--batch": BATCH}
+        connections = MIXED_CONNECTIONS if format_ == MIXED else CONNECTIONS
+        sizes = {"--connections": connections, "--processes": PROCESSES, "--batch": BATCH}
         command = [
             "--format",
             format_,

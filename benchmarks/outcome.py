@@ -12,6 +12,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """One load on the daemon. CPU is that of all workers' threads per record received.
 
     `sent` are records, `datagrams` what carried them over UDP. `verdict` is None where loss was to be expected.
+    `by_format` says what format the records received were of.
     `others_cores` is what neither workers nor loadgen used of the machine; the figures of a busy one are not to be
     trusted.
     """
@@ -41,14 +42,19 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     kernel_drops: int = 0
     backpressure_pauses: int = 0
     verdict: Verdict | None = None
+    by_format: dict[str, int] = {}
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """Another program on the same corpus; it stored `records` of those `sent`. `times`: its CPU over ours."""
+    """Another program on the same corpus; it stored `records` of those `sent`.
+
+    `times`: its CPU over ours for that format, 0 where there is nothing to compare with.
+    """
 
     name: str
     version: str
     does: str
+    format: str
     sent: int
     records: int
     records_per_s: float
@@ -79,6 +85,19 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     stages: list[Stage]
 
 
+class Anatomy(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the CPU of one format over TLS goes: `stages` of `anatomy.STAGES` in nanoseconds per record.
+
+    `functions` are those of formats/ where the most of it is spent, heaviest first, in the same unit; `samples` are
+    those of perf, from which the stages have their size.
+    """
+
+    format: str
+    samples: int
+    stages: dict[str, float]
+    functions: dict[str, float]
+
+
 class Skipped(msgspec.Struct, frozen=True):
     """A part that could not be measured here."""
 
@@ -106,6 +125,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     startups_s: list[float] = []
     idle_shares: list[float] = []
     profile: Profile | None = None
+    anatomies: list[Anatomy] = []
     skipped: list[Skipped] = []
     goals: list[Goal] = []
 

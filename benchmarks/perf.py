@@ -38,8 +38,10 @@ WRITER = "writer, other"
 STAGES: Final = (RECEIVE, TLS, FRAMING, DECODE, SPLICE, METADATA, LOOP, COMPRESS, WRITE, WRITER)
 WRITER_STAGES: Final = (COMPRESS, WRITE, WRITER)
 
+_Rules = tuple[tuple[re.Pattern[str], str], ...]
+
 # A rule fits a stack if its pattern occurs in a frame, written `symbol (library)`; the first that fits names the stage.
-_LOOP_RULES: Final = (
+_LOOP_RULES: Final[_Rules] = (
     (re.compile(r"pattern_subx|_sre_"), SPLICE),
     (re.compile(r"msgspec/_core|_multiarray_umath|isascii|_PyUnicode_JoinArray|min_max"), DECODE),
     # The comprehensions over a block's records are the only Python that runs per record.
@@ -48,10 +50,17 @@ _LOOP_RULES: Final = (
     (re.compile(r"tcp_recvmsg|udp_recvmsg|sock_recvmsg|__sys_recvfrom|sock_read_iter|ksys_read"), RECEIVE),
     (re.compile(r"stringlib_bytes_join|bytes_rfind|memrchr|bytes_subscript"), FRAMING),
 )
-_WRITER_RULES: Final = (
+_WRITER_RULES: Final[_Rules] = (
     (re.compile(r"zstandard/|libzstd"), COMPRESS),
     (re.compile(r"_write \(|ksys_write|f(data)?sync"), WRITE),
 )
+
+
+class Stack(NamedTuple):
+    """One sample: the thread it was taken of, and what that executed, leaf first, each frame `symbol (library)`."""
+
+    tid: int
+    frames: list[str]
 
 
 class Sampled(NamedTuple):
@@ -65,7 +74,7 @@ class Sampled(NamedTuple):
         return self.stages.total()
 
 
-def sample(pids: list[int], seconds: float, folder: Path) -> Sampled:
+def sample(pids: list[int], seconds: float, folder: Path) -> list[Stack]:
     """Sample the workers `pids` for so long. UnavailableError: there is no perf here, or it may not be used."""
     perf = shutil.which("perf")
     if perf is None:
@@ -79,12 +88,15 @@ def sample(pids: list[int], seconds: float, folder: Path) -> Sampled:
     script = [perf, "script", "--input", str(data), "--no-inline", "--fields", "tid,ip,sym,dso"]
     text = subprocess.run(script, capture_output=True, text=True, check=True, errors="replace").stdout
     data.unlink()
-    return classify(stacks(text.splitlines()), set(pids))
+    found = list(stacks(text.splitlines()))
+    if not found:
+        raise UnavailableError("perf took no samples of the workers")
+    return found
 
 
-def stacks(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """The samples of `perf script`: a thread id and its frames, leaf first, each `symbol (library)`."""
-    tid, frames = 0, []
+def stacks(lines: Iterable[str]) -> Iterator[Stack]:
+    """The samples of `perf script`."""
+    tid, frames = 0, list[str]()
     for line in lines:
         if not line.strip():
             continue
@@ -92,19 +104,27 @@ def stacks(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
             frames.append(line.strip().partition(" ")[2])
             continue
         if frames:
-            yield tid, frames
+            yield Stack(tid, frames)
         tid, frames = int(line.split()[-1]), []
     if frames:
-        yield tid, frames
+        yield Stack(tid, frames)
 
 
-def classify(samples: Iterable[tuple[int, list[str]]], loop_tids: set[int]) -> Sampled:
+def classify(samples: Iterable[Stack], loop_tids: set[int]) -> Sampled:
     """Give each sample its stage; threads other than `loop_tids` (a worker's main thread) are writers."""
     found: Counter[str] = Counter()
     page_faults = 0
     for tid, frames in samples:
-        rules, rest = (_LOOP_RULES, LOOP) if tid in loop_tids else (_WRITER_RULES, WRITER)
-        stack = "\n".join(frames)
-        found[next((stage for pattern, stage in rules if pattern.search(stack)), rest)] += 1
-        page_faults += "exc_page_fault" in stack
+        found[_stage(frames, _LOOP_RULES, LOOP) if tid in loop_tids else writer_stage(frames)] += 1
+        page_faults += any("exc_page_fault" in frame for frame in frames)
     return Sampled(found, page_faults)
+
+
+def writer_stage(frames: list[str]) -> str:
+    """One of `WRITER_STAGES` for a sample of a writer's thread."""
+    return _stage(frames, _WRITER_RULES, WRITER)
+
+
+def _stage(frames: list[str], rules: _Rules, rest: str) -> str:
+    stack = "\n".join(frames)
+    return next((stage for pattern, stage in rules if pattern.search(stack)), rest)

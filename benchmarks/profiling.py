@@ -1,57 +1,63 @@
-"""The profile of the JSON load: stages timed alone, and sampled in the running daemon if perf is there."""
+"""The profiles: of the JSON load the stages of its own path, of every format those that all have in common.
+
+The JSON path is timed stage by stage in this process as well, and sampled for longer than the others.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import perf, stages
+from benchmarks import anatomy, perf, stages
 from benchmarks.errors import UnavailableError
-from benchmarks.load import Offer, Sending, Target
-from benchmarks.outcome import Load, Profile, Skipped, Stage
-from benchmarks.scenarios import Plan, fresh
+from benchmarks.outcome import Anatomy, Load, Profile, Skipped, Stage
+from benchmarks.scenarios import Plan
 
-#: Connections are made and caches warm after so long.
-_WARM_S: Final = 1.5
+Skip = Callable[[Skipped], None]
 
 _ROUNDS: Final = 5
 
+#: JSON is sampled so many times as long as the others: its table is the finer one.
+_LONGER: Final = 2
 
-def profile(plan: Plan, load: Load, seconds: float, skip: Callable[[Skipped], None]) -> Profile:
-    """Where the CPU of `load`, the JSON load over TLS, goes. `skip` is told what cannot be had."""
+
+def profiles(
+    plan: Plan, loads: list[Load], seconds: float, skip: Skip
+) -> tuple[Profile | None, list[Anatomy]]:
+    """Where the CPU of `loads`, one of each format over TLS, goes. `skip` is told what cannot be had."""
+    profile, found = None, []
+    for load in loads:
+        is_json = load.format == "json"
+        sampled: perf.Sampled | None = None
+        try:
+            made, stacks, loop_tids = anatomy.dissect(plan, load, seconds * _LONGER if is_json else seconds)
+            found.append(made)
+            sampled = perf.classify(stacks, loop_tids)
+        except UnavailableError as error:
+            skip(Skipped(f"profile of {load.name}", str(error)))
+        if is_json:
+            profile = _json_profile(plan, load, sampled)
+    return profile, found
+
+
+def _json_profile(plan: Plan, load: Load, sampled: perf.Sampled | None) -> Profile:
     alone = stages.time_alone(plan.certs, plan.folder, _ROUNDS)
-    try:
-        sampled = _sample(plan, seconds)
-    except UnavailableError as error:
-        skip(Skipped("stages in the daemon", str(error)))
-        made = [Stage(name=name, alone_ns=alone.get(name), daemon_ns=None) for name in perf.STAGES]
-        return Profile(method="stages timed alone", samples=0, page_fault_share=0.0, stages=made)
     made = [
-        Stage(name=name, alone_ns=alone.get(name), daemon_ns=_share_ns(name, sampled, load))
+        Stage(
+            name=name,
+            alone_ns=alone.get(name),
+            daemon_ns=_share_ns(name, sampled, load) if sampled else None,
+        )
         for name in perf.STAGES
     ]
-    share = sampled.page_faults / sampled.samples
+    if sampled is None:
+        return Profile(method="stages timed alone", samples=0, page_fault_share=0.0, stages=made)
     return Profile(
         method="perf, call stacks of both workers",
         samples=sampled.samples,
-        page_fault_share=share,
+        page_fault_share=sampled.page_faults / sampled.samples,
         stages=made,
     )
-
-
-def _sample(plan: Plan, seconds: float) -> perf.Sampled:
-    with fresh(plan) as daemon:
-        target = Target("tls", daemon.port("tcp"), plan.certs / "ca.crt")
-        sending = Sending(target, "json", Offer(seconds + 2 * _WARM_S), plan.folder / "profile.json")
-        try:
-            time.sleep(_WARM_S)
-            sampled = perf.sample(daemon.worker_pids(), seconds, plan.folder)
-        finally:
-            sending.sent()
-    if not sampled.samples:
-        raise UnavailableError("perf took no samples of the workers")
-    return sampled
 
 
 def _share_ns(stage: str, sampled: perf.Sampled, load: Load) -> float:

@@ -25,8 +25,8 @@ _METHOD: Final = """\
 
 Everything runs on one machine over loopback: the daemon with two workers and its defaults (zstd level 1,
 commits every second, enrichment with host, environment, version and source address), loadgen on the same cores
-with 4 connections and 2 processes, files in a temporary folder. What loadgen takes of the cores, the daemon
-does not have.
+with 4 connections and 2 processes (a mixed load: 6 connections, one of each format), files in a temporary folder.
+What loadgen takes of the cores, the daemon does not have.
 
 - **records/s, MB/s** are what was received, over the time from the first byte to the last clean close.
 - **CPU us/record** is user and kernel time of all threads of all workers (`/proc/<pid>/stat`), from before the
@@ -41,18 +41,24 @@ does not have.
   a second).
 - **lost** is sent less written. After every load the daemon is stopped and `loadgen verify` looks for each
   sequence on disk; that is the goal *stored exactly once*.
+- **mixed** is measured against the mean of what its formats cost alone, weighted by how many records of each arrived.
 - **json UDP** offers 500,000 records/s in datagrams of 1,360 bytes (8 records). **json UDP overload** does not
   pace: what the kernel drops is lost and must be counted.
 - **json TLS, slow writer** runs at zstd level 12, finds out what the writer can then take, and offers twice as
   much.
-- **Where the CPU goes**: *timed alone* is each stage by itself in one process over the same blocks, the least
-  it can cost; *in the daemon* is its share of the call stacks that `perf` sampled of both workers in a second,
-  shorter run of the load, times the CPU per record of the loop's and the writer's threads. What the two differ by
-  is cold caches, the GIL and neighbours on the core; of the event loop only the queue and the counters can be timed
-  alone.
-- **Peers** get the same records from the same loadgen; their CPU is over the records sent. What rsyslog does and
-  does not do, and what other settings cost, is said at the head of `benchmarks/rsyslog.py`: doubts went in its
-  favour, and a common configuration of it costs about twice as much.
+- **Where the CPU goes** puts every format's path into the same stages, from two samplers under a second, shorter run of
+  each load. `perf` samples what the CPUs do and sizes the kernel, TLS, the event loop, the daemon's Python as one, and
+  the writer's stages, as parts of the CPU per record of the loop's and the writer's threads; py-spy samples which
+  function holds the GIL, and divides that Python part. *The heaviest functions* are those of formats/, with all that
+  they call in libraries.
+- **json more closely**: *timed alone* is each stage by itself in one process over the same blocks, the least
+  it can cost; *in the daemon* is its share of what `perf` sampled, told by the C functions on each stack. What the
+  two differ by is cold caches, the GIL and neighbours on the core; of the event loop only the queue and the counters
+  can be timed alone.
+- **Peers** get the same records from the same loadgen; their CPU is over the records sent, *x ingestd* is over that of
+  ingestd for the same format over TLS, with zstd. What they do and do not do, and what other settings cost, is said at
+  the heads of `benchmarks/rsyslog.py` and `benchmarks/syslog_ng.py`: doubts went in their favour, and a common
+  configuration costs more.
 """
 
 
@@ -64,7 +70,7 @@ def render(outcome: Outcome) -> str:
     ]
     for table in tables(outcome):
         parts.append(f"## {table.title}\n\n{markdown(table)}")
-        if table.title.startswith("Where") and outcome.profile is not None:
+        if table.title.startswith("json more") and outcome.profile is not None:
             parts.append(_profile_note(outcome))
     return "\n\n".join([*parts, _METHOD])
 

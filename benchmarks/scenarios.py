@@ -18,7 +18,7 @@ import msgspec
 
 from benchmarks import procfs
 from benchmarks.daemon import WORKERS, Daemon
-from benchmarks.load import RECORDS_PER_DATAGRAM, Offer, Sent, Target, Verdict, send, verify
+from benchmarks.load import MIXED, RECORDS_PER_DATAGRAM, Offer, Sent, Target, Verdict, send, verify
 from benchmarks.outcome import Load
 
 #: zstd level at which the writer takes a fraction of what the loop can decode: a slow disk, without a slow disk.
@@ -26,13 +26,21 @@ SLOW_LEVEL: Final = 12
 
 UDP_RATE: Final = 500_000
 
+#: What is sent over TLS; those of `SUSTAINED` for longer. A mixed load is all the others at once.
+FORMATS: Final = ("json", "raw", "syslog", "protobuf", "avro", "journald", MIXED)
+SUSTAINED: Final = ("json", "raw")
+
 
 class Plan(NamedTuple):
-    """How long each load lasts; where files go and what the daemon's certificates are."""
+    """How long each load lasts; where files go and what the daemon's certificates are.
+
+    `tcp_s` is for the two formats whose goals are of sustained loads, `format_s` for the others.
+    """
 
     folder: Path
     certs: Path
     tcp_s: float
+    format_s: float
     udp_s: float
     overload_s: float
     slow_s: float
@@ -54,7 +62,8 @@ def fresh(plan: Plan, **settings: object) -> Iterator[Daemon]:
 def tcp(plan: Plan, format_: str) -> Load:
     """As fast as the senders' cores allow, over TLS."""
     with fresh(plan) as daemon:
-        return _drive(daemon, plan, f"{format_} TLS", format_, "tls", Offer(plan.tcp_s))
+        seconds = plan.tcp_s if format_ in SUSTAINED else plan.format_s
+        return _drive(daemon, plan, f"{format_} TLS", format_, "tls", Offer(seconds))
 
 
 def udp(plan: Plan) -> Load:
@@ -153,6 +162,7 @@ def _drive(
         kernel_drops=_moved(before, after, "udp", "kernel_drops"),
         backpressure_pauses=_moved(before, after, "backpressure_pauses"),
         verdict=None if lossy else verify(daemon.data, _report(plan, "load"), WORKERS),
+        by_format=_received_by_format(before, after),
     )
 
 
@@ -174,6 +184,15 @@ def _moved(before: dict[str, Any], after: dict[str, Any], *path: str) -> int:
             value = value.get(key, {})
         values.append(int(value or 0))
     return values[1] - values[0]
+
+
+def _received_by_format(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:
+    """Records by the format that they were found to be of; those with none are left out."""
+    moved = {
+        name: sum(_moved(before, after, "formats", name, transport, "received") for transport in transports)
+        for name, transports in after["formats"].items()
+    }
+    return {name: records for name, records in moved.items() if records}
 
 
 def _numbers(verdict: Verdict) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeVar
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from benchmarks import anatomy
 from benchmarks.outcome import Load, Outcome, Peer, Stage
 from benchmarks.scenarios import median
 
@@ -48,6 +49,7 @@ _LOAD_ROWS: Final[tuple[tuple[str, Callable[[Load], str]], ...]] = (
 
 _PEER_COLUMNS: Final[tuple[tuple[str, Callable[[Peer], str]], ...]] = (
     ("peer", lambda peer: f"{peer.name} ({peer.version})"),
+    ("of", lambda peer: peer.format),
     ("records/s", lambda peer: f"{peer.records_per_s:,.0f}"),
     ("us/record", lambda peer: f"{peer.cpu_us:.2f}"),
     ("x ingestd", lambda peer: f"{peer.times:.1f}" if peer.times else "-"),
@@ -55,13 +57,21 @@ _PEER_COLUMNS: Final[tuple[tuple[str, Callable[[Peer], str]], ...]] = (
     ("ratio", lambda peer: f"{peer.compression_ratio:.1f}"),
     ("sent", lambda peer: f"{peer.sent:,}"),
     ("lost", lambda peer: f"{peer.sent - peer.records:,}"),
-    ("others, cores", lambda peer: f"{peer.others_cores:.2f}"),
+    ("others", lambda peer: f"{peer.others_cores:.2f}"),
 )
 
 
 def tables(outcome: Outcome) -> list[Table]:
     """What was measured, the goals last."""
-    made = [_loads(outcome), _of("Peers", _PEER_COLUMNS, outcome.peers), _stages(outcome)]
+    over_tls = [load for load in outcome.loads if load.name == f"{load.format} TLS"]
+    made = [
+        _loads("Every format over TLS", over_tls),
+        _loads("UDP, and a slow writer", [load for load in outcome.loads if load not in over_tls]),
+        _of("Peers", _PEER_COLUMNS, sorted(outcome.peers, key=lambda peer: peer.format)),
+        _anatomies(outcome),
+        _functions(outcome),
+        _stages(outcome),
+    ]
     made.append(Table("Start and idle", ("what", "measured"), _small(outcome)))
     goals = [
         (goal.name, goal.limit, goal.measured, "met" if goal.met else "MISSED") for goal in outcome.goals
@@ -72,10 +82,10 @@ def tables(outcome: Outcome) -> list[Table]:
     return [table for table in made if table.rows]
 
 
-def _loads(outcome: Outcome) -> Table:
+def _loads(title: str, loads: list[Load]) -> Table:
     """A column per load: there are more figures than loads, and a terminal is narrow."""
-    rows = [(name, *map(cell, outcome.loads)) for name, cell in _LOAD_ROWS] if outcome.loads else []
-    return Table("Loads", ("", *(load.name for load in outcome.loads)), rows)
+    rows = [(name, *map(cell, loads)) for name, cell in _LOAD_ROWS] if loads else []
+    return Table(title, ("", *(load.name.removesuffix(" TLS") for load in loads)), rows)
 
 
 def _of(title: str, columns: tuple[tuple[str, Callable[[T], str]], ...], items: list[T]) -> Table:
@@ -86,15 +96,38 @@ def _of(title: str, columns: tuple[tuple[str, Callable[[T], str]], ...], items: 
     )
 
 
+def _anatomies(outcome: Outcome) -> Table:
+    """A column per format, of which the parts are also given in percent: the share is what one looks for first."""
+    found = outcome.anatomies
+    sums = [sum(made.stages.values()) for made in found]
+    rows = [
+        (stage, *(_part_ns(made.stages[stage], of_ns) for made, of_ns in zip(found, sums, strict=True)))
+        for stage in anatomy.STAGES
+    ]
+    rows.append(("sum", *(f"{of_ns:.0f}" for of_ns in sums)))
+    head = ("stage", *(made.format for made in found))
+    return Table("Where the CPU goes, ns per record and share", head, rows if found else [])
+
+
+def _part_ns(value: float, of_ns: float) -> str:
+    return f"{value:.0f} {value / of_ns:4.0%}" if of_ns else "-"
+
+
+def _functions(outcome: Outcome) -> Table:
+    rows = [
+        (made.format, ", ".join(f"{name} {value:.0f}" for name, value in made.functions.items()))
+        for made in outcome.anatomies
+    ]
+    return Table("The heaviest functions, ns per record", ("format", "functions"), rows, prose=True)
+
+
 def _stages(outcome: Outcome) -> Table:
     profile = outcome.profile
     stages = profile.stages if profile else []
     rows = [(stage.name, _ns(stage.alone_ns), _ns(stage.daemon_ns)) for stage in stages]
     if stages:
         rows.append(("sum", _ns(_sum(stages, "alone_ns")), _ns(_sum(stages, "daemon_ns"))))
-    return Table(
-        "Where the CPU goes, json TLS, ns per record", ("stage", "timed alone", "in the daemon"), rows
-    )
+    return Table("json more closely, ns per record", ("stage", "timed alone", "in the daemon"), rows)
 
 
 def _sum(stages: list[Stage], column: str) -> float | None:

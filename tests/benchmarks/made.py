@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import perf
+from benchmarks import anatomy, perf
 from benchmarks.load import Verdict
 from benchmarks.machine import describe
-from benchmarks.outcome import Load, Outcome, Peer, Profile, Stage
+from benchmarks.outcome import Anatomy, Load, Outcome, Peer, Profile, Stage
 
 
 def load(name: str = "json TLS", **changes: object) -> Load:
@@ -46,6 +46,7 @@ def outcome(folder: Path) -> Outcome:
         name="rsyslog & friends",
         version="8.0",
         does="little",
+        format="json",
         sent=1000,
         records=1000,
         records_per_s=100_000.0,
@@ -65,4 +66,12 @@ def outcome(folder: Path) -> Outcome:
         startups_s=[0.3, 0.4, 0.5],
         idle_shares=[0.001, 0.002],
         profile=profile,
+        anatomies=[
+            Anatomy(
+                format="json",
+                samples=1000,
+                stages=dict.fromkeys(anatomy.STAGES, 100.0),
+                functions={"_splice (json.py)": 80.0},
+            )
+        ],
     )

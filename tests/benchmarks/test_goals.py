@@ -22,6 +22,8 @@ def test_a_good_run_meets_all(tmp_path: Path) -> None:
         (load(cpu_us=1.2), False),
         (load(verdict=Verdict(1000, 999, 1, 0, 0)), True),
         (load(verdict=Verdict(1000, 1000, 0, 1, 0)), True),
+        (load("syslog TLS", format="syslog", cpu_us=1.71), False),
+        (load("journald TLS", format="journald", cpu_us=3.9, records_per_s=199_999.0), False),
         (load("json UDP", records_per_s=500_000.0, kernel_drops=1), True),
         (load("json UDP overload", datagrams=10, received_datagrams=7, kernel_drops=2, verdict=None), True),
         (load("json TLS, slow writer", backpressure_pauses=0), False),
@@ -40,3 +42,18 @@ def test_a_slow_start_and_a_busy_idle_worker_are_missed(tmp_path: Path) -> None:
     made = outcome(tmp_path)
     made.startups_s, made.idle_shares = [2.0], [0.001, 0.02]
     assert [goal.name for goal in judge(made) if not goal.met] == ["start to ready, median", "idle worker"]
+
+
+def test_a_mixed_load_is_judged_by_the_weighted_mean_of_its_formats(tmp_path: Path) -> None:
+    made = outcome(tmp_path)
+    mixed = load("mixed TLS", format="mixed", cpu_us=1.6, by_format={"json": 750, "journald": 250})
+    made.loads = [load(cpu_us=1.0), load("journald TLS", format="journald", cpu_us=3.0), mixed]
+    (goal,) = [goal for goal in judge(made) if goal.name == "mixed TLS: CPU per record"]
+    assert goal.limit.startswith("<= 1.65 us")  # 1.1 times 0.75 * 1.0 + 0.25 * 3.0
+    assert goal.met
+
+
+def test_a_mixed_load_without_one_of_its_formats_alone_has_nothing_to_be_judged_by(tmp_path: Path) -> None:
+    made = outcome(tmp_path)
+    made.loads = [load(), load("mixed TLS", format="mixed", by_format={"json": 750, "journald": 250})]
+    assert not [goal for goal in judge(made) if goal.name == "mixed TLS: CPU per record"]

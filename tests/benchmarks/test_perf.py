@@ -34,5 +34,5 @@ def test_every_sample_has_the_stage_that_asked_for_it() -> None:
 
 
 def test_a_stack_that_says_nothing_belongs_to_its_thread() -> None:
-    unknown = [(1, ["[unknown] ([unknown])"]), (2, ["[unknown] ([unknown])"])]
+    unknown = [perf.Stack(tid, ["[unknown] ([unknown])"]) for tid in (1, 2)]
     assert dict(perf.classify(unknown, {1}).stages) == {perf.LOOP: 1, perf.WRITER: 1}
