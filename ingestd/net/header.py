@@ -45,9 +45,7 @@ def read_header(data: bytes) -> Header | None:
 
 def _sniffed(data: bytes) -> Header | None:
     format_ = sniff(data)
-    if format_ is None:
-        return None
-    return Header(format_ if format_ in FORMATS else "auto", False, data)
+    return None if format_ is None else Header(format_, False, data)
 
 
 def _parse(line: bytes) -> str:

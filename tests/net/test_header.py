@@ -72,8 +72,6 @@ def byte_by_byte(data: bytes) -> Header:
 
 @pytest.mark.parametrize(("data", "format_"), SNIFFED)
 def test_what_needs_a_framing_of_its_own_needs_no_header(data: bytes, format_: str) -> None:
-    if format_ not in FORMATS:
-        format_ = "auto"
     assert read_header(data) == byte_by_byte(data) == Header(format_, False, data)
 
 
