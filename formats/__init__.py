@@ -32,6 +32,6 @@ FORMATS = {
         Format("journald", Journal, journald.encode),
         Format("protobuf", Delimited, protobuf.encode),
         Format("avro", avro.framer, avro.encode),
-        Format("auto", Lines, auto.encode),
+        Format("auto", auto.Stream, auto.encode),
     )
 }

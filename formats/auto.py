@@ -6,9 +6,11 @@ A block of one kind costs what that kind costs. A mixed one is cut into runs, an
 kind are put together: then only they keep their order.
 """
 
+import re
 from collections.abc import Callable
 
 from formats import detect, journald, json, raw, syslog
+from formats.framing import Lines
 from formats.record import Context, Encoded
 from formats.runs import Runs
 
@@ -19,6 +21,30 @@ _ENCODERS: dict[str, Callable[[bytes, Context], list[Encoded]]] = {
 }
 
 _MANY_RUNS = 16  # each costs some 20 us, as much as 20 to 50 lines
+
+
+_PRI = re.compile(rb"<[0-9]{1,3}>")
+_END = re.compile(rb"[\n\0]")
+
+
+class Stream(Lines):
+    """Lines ended by LF; by NUL too where the first one begins with a PRI and ends so.
+
+    That is how Python's SysLogHandler and others send syslog over TCP. In all other streams NUL is a character.
+    """
+
+    __slots__ = ("_is_open", "_nul_ends")
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self._is_open = True  # the first line has not ended
+        self._nul_ends = False
+
+    def feed(self, data: bytes) -> bytes:
+        if self._is_open and (end := _END.search(data)) is not None:
+            self._is_open = False
+            self._nul_ends = end[0] == b"\0" and _PRI.match(self._pending + data[:6]) is not None
+        return super().feed(data.replace(b"\0", b"\n") if self._nul_ends else data)
 
 
 def encode(block: bytes, context: Context) -> list[Encoded]:

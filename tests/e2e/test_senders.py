@@ -299,10 +299,10 @@ def test_python_syslog_handler(tmp_path: Path, kind: socket.SocketKind) -> None:
         logger.addHandler(handler)
         for number in range(10):
             logger.warning("no route %d", number)
-        handler.close()
-        for number, record in enumerate(written(daemon, 10, syslog=10)):
+        for number, record in enumerate(written(daemon, 10, syslog=10)):  # before the connection ends
             assert_fields(record, message=f"no route {number}", service="api", procid="77", level="WARN")
             assert (record["facility"], record["severity"]) == ("local3", "warning")
+        handler.close()
 
 
 @pytest.mark.parametrize(

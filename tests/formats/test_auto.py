@@ -147,3 +147,31 @@ def test_pure_blocks_are_what_their_format_makes_of_them() -> None:
     assert encode("auto", RECORD * 2) == encode("json", RECORD * 2)
     assert encode("auto", text) == encode("raw", text)
     assert own(parse(json.dumps({"format": "raw"}).encode())) == {}
+
+
+@pytest.mark.parametrize(
+    ("sent", "block"),
+    [
+        (b"<13>a[1]: b\0<13>a[1]: c\0", b"<13>a[1]: b\n<13>a[1]: c\n"),
+        (b"<13>a[1]: b\0<13>a[1]: c\n\0", b"<13>a[1]: b\n<13>a[1]: c\n\n"),
+        (b"<13>a[1]: b\n<13>a[1]: c\0d\n", b"<13>a[1]: b\n<13>a[1]: c\0d\n"),
+        (b"text\0more\n", b"text\0more\n"),
+        (b"<b>\0more\n", b"<b>\0more\n"),
+        (b"\0<13>a\n", b"\0<13>a\n"),
+        (b'{"a":1}\n<13>a\0b\n', b'{"a":1}\n<13>a\0b\n'),
+    ],
+)
+def test_nul_ends_lines_of_a_stream_of_syslog_that_begins_so(sent: bytes, block: bytes) -> None:
+    """Python's SysLogHandler ends messages with NUL over TCP, and nothing else."""
+    for size in (len(sent), 1, 5):
+        stream = auto.Stream(100)
+        parts = [sent[start : start + size] for start in range(0, len(sent), size)]
+        assert b"".join(map(stream.feed, parts)) == block
+        assert stream.finish() == b""
+
+
+def test_a_line_over_the_limit_that_nul_ends_costs_only_itself() -> None:
+    stream = auto.Stream(20)
+    assert stream.feed(b"<13>" + b"x" * 50) == b""
+    assert stream.feed(b"\0<13>a\0") == b"<13>a\n"
+    assert stream.oversize == [b"<13>" + b"x" * 50]
