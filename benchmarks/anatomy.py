@@ -27,7 +27,7 @@ from benchmarks.scenarios import Plan, fresh
 
 LOOP: Final = "event loop"
 FRAMING: Final = "framing"
-ENCODE: Final = "decode, check, enrich, render"
+ENCODE: Final = "decode, check, render"
 METADATA: Final = "times and counts"
 QUEUE: Final = "queue, accounting"
 
@@ -39,6 +39,9 @@ _PYTHON: Final = (FRAMING, ENCODE, METADATA, QUEUE)
 
 #: Connections are made and caches warm after so long.
 WARM_S: Final = 1.5
+
+#: The samplers take a moment to begin.
+_SPARE_S: Final = 1.0
 
 #: Odd, as perf's; a sample costs a worker about a millisecond.
 _RATE_HZ: Final = 199
@@ -73,7 +76,7 @@ def dissect(plan: Plan, load: Load, seconds: float) -> tuple[Anatomy, list[Stack
     """
     with fresh(plan) as daemon:
         target = Target("tls", daemon.port("tcp"), plan.certs / "ca.crt")
-        offer = Offer(WARM_S + 2 * seconds + WARM_S)
+        offer = Offer(WARM_S + 2 * seconds + _SPARE_S)
         sending = Sending(target, load.format, offer, plan.folder / "anatomy.json")
         try:
             time.sleep(WARM_S)
@@ -122,7 +125,9 @@ def looked(stacks: Iterable[Stack], loop_tids: set[int], spied: Iterable[str]) -
         python[stage] += count
         if stage in (FRAMING, ENCODE, METADATA):
             own = next(frame for frame in reversed(frames) if frame.file.startswith(("formats/", "ingestd/")))
-            functions[f"{own.function} ({own.file.removeprefix('formats/')})"] += count
+            # What is written within a function, such as a comprehension, counts for that function.
+            name = own.function.partition(".<locals>")[0]
+            functions[f"{name} ({own.file.removeprefix('formats/')})"] += count
     return Looked(native, python, functions)
 
 

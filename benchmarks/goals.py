@@ -32,8 +32,7 @@ _OFFERED: Final = 0.99
 
 def judge(outcome: Outcome) -> list[Goal]:
     """The goals of all parts that were measured."""
-    goals = [goal for load in outcome.loads for goal in _of(load)]
-    goals += _mixed(outcome)
+    goals = [goal for load in outcome.loads for goal in (*_of(load), *_mixed(load, outcome))]
     if outcome.startups_s:
         taken_s = median(outcome.startups_s)
         goals.append(
@@ -82,10 +81,9 @@ def _of(load: Load) -> Iterator[Goal]:
         yield _memory(load)
 
 
-def _mixed(outcome: Outcome) -> Iterator[Goal]:
-    """Nothing unless every format of the mixed load was measured alone as well."""
-    mixed = outcome.load(f"{MIXED} TLS")
-    if mixed is None:
+def _mixed(mixed: Load, outcome: Outcome) -> Iterator[Goal]:
+    """Nothing unless it is the mixed load, and every format of it was measured alone as well."""
+    if mixed.format != MIXED:
         return
     alone = {name: outcome.load(f"{name} TLS") for name in mixed.by_format}
     costs = {name: load.cpu_us for name, load in alone.items() if load is not None}
