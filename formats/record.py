@@ -28,6 +28,7 @@ REASONS: tuple[str, ...] = (
     "invalid_avro",  # a block of an Avro container that its codec or its schema does not fit
     "invalid_frame",  # what should say where a record ends does not; the connection is closed
     "invalid_syslog",  # neither RFC 5424 nor RFC 3164; kept as text with this as its `parse_error`
+    "schema",  # breaks a rule of a schema; found once it is a record
     "oversize",  # longer than the limit; found by framing
     "truncated",  # cut off by the end of the stream; found by who reads the stream
 )

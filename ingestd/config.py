@@ -17,7 +17,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
-from ingestd.config_decode import Key, Schema, toml_text
+from formats import timestamps
+from formats.errors import DecodeError
+from ingestd import config_decode
+from ingestd.config_decode import Key, toml_text
 from ingestd.errors import ConfigError, Problem
 from ingestd.units import GB, KB, MB
 
@@ -131,6 +134,15 @@ class Syslog(Section, frozen=True):
     timezone: Annotated[str, _text("zone of syslog times that name none, such as Europe/Berlin")] = "UTC"
 
 
+class Schema(Section, frozen=True):
+    max_future: Annotated[float, _duration("a record with a later timestamp is rejected")] = 86_400.0
+    min_timestamp: Annotated[str, _text("a record with an earlier timestamp is rejected")] = (
+        "1970-01-01T00:00:00Z"
+    )
+    max_message_chars: Annotated[int, _count("a longer message is rejected", "characters", 1, GB)] = 1_000_000
+    services: Annotated[dict[str, str], _text("JSON schema of a service's records, subject[@version]")] = {}
+
+
 class Registry(Section, frozen=True):
     token: Annotated[str, _text("secret that writing schemas needs; empty asks for none")] = ""
     max_body_bytes: Annotated[int, _size("a request with more is refused", KB, 64 * MB)] = MB
@@ -148,10 +160,11 @@ class Config(Section, frozen=True):
     limits: Limits = Limits()
     enrich: Enrich = Enrich()
     syslog: Syslog = Syslog()
+    schema: Schema = Schema()
     registry: Registry = Registry()
 
 
-_SCHEMA: Final = Schema.of(Config)
+_SCHEMA: Final = config_decode.Schema.of(Config)
 
 
 def describe() -> tuple[Key, ...]:
@@ -229,10 +242,24 @@ def _broken_rules(config: Config) -> Iterator[Problem]:
     if not _is_time_zone(config.syslog.timezone):
         reason = "is no zone of the IANA time zone database; for example UTC, Europe/Berlin, America/New_York"
         yield Problem("syslog.timezone", toml_text(config.syslog.timezone), reason)
+    if not _is_timestamp(config.schema.min_timestamp):
+        reason = 'must be a time of the years 1970 to 9999 such as "2000-01-01T00:00:00Z" (RFC 3339)'
+        yield Problem("schema.min_timestamp", toml_text(config.schema.min_timestamp), reason)
+    for service, subject in config.schema.services.items():
+        if not subject:
+            reason = "must name a subject of the schema registry, such as orders or orders@3"
+            yield Problem(f"schema.services.{service}", toml_text(subject), reason)
     for name, value in config.enrich.fields.items():
         if not name or name in RESERVED_FIELDS:
             reason = f"must have another name than {', '.join(sorted(RESERVED_FIELDS))}, which records have"
             yield Problem(f"enrich.fields.{name}", toml_text(value), reason)
+
+
+def _is_timestamp(text: str) -> bool:
+    try:
+        return timestamps.parse_iso(text) is not None
+    except DecodeError:
+        return False
 
 
 def _is_time_zone(name: str) -> bool:

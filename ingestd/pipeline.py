@@ -1,11 +1,11 @@
 """The hot path: a block of whole frames goes in, enriched lines go to the writer, everything is counted.
 
-    socket --bytes--> framer --block--> [ Door.feed: encode -> count -> queue ] --> writer thread
+    socket --bytes--> framer --block--> [ Door.feed: encode -> check -> count -> queue ] --> writer thread
 
 A `Door` is one sender's way in: a TCP connection, or a UDP source. It is built once, when format and source are
 known, and then runs straight: one call of the format's `encode` decodes, checks, enriches and renders a whole block
-(see formats/), one move of the counters accounts for it, one queue item hands it on. Nothing here is per record but
-the refused ones.
+(see formats/), one look at what was counted of it tells that it keeps the rules (see schema/), one move of the counters
+accounts for it, one queue item hands it on. Nothing here is per record but the refused ones.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from formats.errors import FrameError
 from formats.record import Encoded, Enrichment, Reject
 from ingestd.accounting import Ledger
 from ingestd.samples import Sampler
+from ingestd.schema.rules import UNCHECKED, Rules
 from ingestd.store.batch import Batch, Rejected, Writer
 
 
@@ -45,7 +46,7 @@ class Pipeline:
         self.ledger.beat(received_ns)
         received_at = now()
         context = door.enrichment.at(received_at, self._service)
-        for encoded in door.encode(block, context):
+        for encoded in map(door.rules.check, door.encode(block, context)):
             self.ledger.received(encoded, door.transport)
             if encoded.records:
                 self._sampler.offer(encoded.format, encoded.chunks, received_ns)
@@ -85,6 +86,7 @@ class Door:
         "encode",
         "enrichment",
         "format",
+        "rules",
         "source",
         "transport",
     )
@@ -97,6 +99,7 @@ class Door:
         source: str,
         enrichment: Enrichment,
         limit_bytes: int,
+        rules: Rules = UNCHECKED,
     ) -> None:
         self._pipeline = pipeline
         self._limit_bytes = limit_bytes
@@ -104,6 +107,7 @@ class Door:
         self.encode = FORMATS[format_].encode
         self.enrichment = enrichment
         self.format = format_
+        self.rules = rules
         self.transport = transport
         self.source = source
 

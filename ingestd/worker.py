@@ -1,6 +1,7 @@
 """A worker: one process, one uvloop, one writer thread. Built once from the configuration, then it runs straight.
 
     sockets (made before the fork) -> TcpServer, UdpServer -> Pipeline -> SegmentWriter -> messages back to the Ledger
+                                       Catalog -> rules ----^
 
 Everything on the loop's thread but the writer, whose messages come back through `call_soon_threadsafe`; so the slot has
 one writer. The heartbeat is a timer of the same loop, and each block that it takes: a stuck loop has none.
@@ -26,6 +27,9 @@ from zoneinfo import ZoneInfo
 
 import uvloop
 
+from formats import timestamps
+from formats.record import CORE_FIELDS
+from ingestd import registry
 from ingestd.accounting import Ledger
 from ingestd.config import Config
 from ingestd.enrich import Enricher
@@ -36,6 +40,9 @@ from ingestd.net.tcp import TcpLimits, TcpServer
 from ingestd.net.udp import UdpServer
 from ingestd.pipeline import Door, Pipeline
 from ingestd.samples import Sampler
+from ingestd.schema.catalog import Catalog
+from ingestd.schema.record import Limits, RecordRules
+from ingestd.schema.rules import All, OwnRules, Rules, ServiceRules
 from ingestd.stats import DRAINING, HEARTBEAT, READY, STATE, Board
 from ingestd.store.batch import Lost, Message
 from ingestd.store.writer import SegmentWriter, WriterSettings
@@ -120,9 +127,15 @@ class Worker:
             ZoneInfo(config.syslog.timezone),
         )
 
-        def open_door(format_: str, transport: str, source: str) -> Door:
+        self._catalog = catalog = Catalog(
+            Path(config.server.state_dir) / registry.DATABASE, {*CORE_FIELDS, *enricher.source("").keys}
+        )
+        common = _common_rules(config, catalog)
+
+        def open_door(format_: str, transport: str, source: str, schema: str = "") -> Door:
+            rules = All([common, OwnRules(catalog.named(schema))]) if schema else common
             limit = config.limits.max_record_bytes
-            return Door(pipeline, format_, transport, source, enricher.source(source), limit)
+            return Door(pipeline, format_, transport, source, enricher.source(source), limit, rules)
 
         sockets = shared.sockets[number]
         balance = Balance(number, shared.loads, shared.sockets, shared.board)
@@ -139,10 +152,12 @@ class Worker:
         stop, hurry = asyncio.Event(), asyncio.Event()
         self._loop.add_signal_handler(signal.SIGTERM, lambda: (hurry if stop.is_set() else stop).set())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        beating = self._loop.create_task(self._beat())
+        self._catalog.look()
+        await self._catalog.settle()
         self._writer.start()
         self._tcp.start()
         self._udp.start()
-        beating = self._loop.create_task(self._beat())
         gc.collect()
         gc.freeze()
         self._slot[STATE] = READY
@@ -150,6 +165,7 @@ class Worker:
         self._slot[STATE] = DRAINING
         await self._drain(hurry)
         beating.cancel()
+        self._catalog.close()
         return EX_SOFTWARE if self._lost else 0
 
     async def _drain(self, hurry: asyncio.Event) -> None:
@@ -169,11 +185,26 @@ class Worker:
         while True:
             self._slot[HEARTBEAT] = time.monotonic_ns()
             self._udp.count_drops()
+            self._catalog.look()
             await asyncio.sleep(HEARTBEAT_S)
 
     def _hear(self, message: Message) -> None:
         self._lost |= isinstance(message, Lost)
         self._ledger.message(message)
+
+
+def _common_rules(config: Config, catalog: Catalog) -> Rules:
+    """What holds for the records of every sender."""
+    limits = Limits(
+        timestamps.parse(config.schema.min_timestamp),
+        config.schema.max_future,
+        config.schema.max_message_chars,
+    )
+    record = RecordRules(limits)
+    if not config.schema.services:
+        return record
+    services = {service: catalog.configured(name) for service, name in config.schema.services.items()}
+    return All([record, ServiceRules(services)])
 
 
 def _writer_settings(config: Config, shared: Shared, number: int, counted_frames: int) -> WriterSettings:

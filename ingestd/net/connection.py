@@ -17,6 +17,7 @@ from formats.errors import FrameError
 from ingestd.net.header import HeaderError, read_header
 from ingestd.pipeline import Door
 from ingestd.ratelog import RateLog
+from ingestd.schema.catalog import UnknownSchemaError
 from ingestd.stats import Slot, index
 
 #: How long a refused connection may take to read the reason before it is closed.
@@ -24,8 +25,8 @@ LINGER_S: Final = 1.0
 
 _BYTES: Final = index("ingestd_received_bytes_total", "tcp")
 
-#: Makes the door of a sender: format, transport, source.
-OpenDoor = Callable[[str, str, str], Door]
+#: Makes the door of a sender: format, transport, source, schema. Raises UnknownSchemaError.
+OpenDoor = Callable[[str, str, str, str], Door]
 
 log = RateLog(logging.getLogger("ingestd.tcp"))
 
@@ -90,11 +91,15 @@ class Connection(asyncio.Protocol):
             self.refuse("bad_header", str(error))
             return
         if header is not None:
-            self._open(header.format, header.named, header.rest)
+            self._open(header.format, header.named, header.rest, header.schema)
 
-    def _open(self, format_: str, named: bool, rest: bytes) -> None:
+    def _open(self, format_: str, named: bool, rest: bytes, schema: str = "") -> None:
         self._named = named
-        self._door = self._server.open_door(format_, "tcp", self._source)
+        try:
+            self._door = self._server.open_door(format_, "tcp", self._source, schema)
+        except UnknownSchemaError as error:
+            self.refuse("bad_header", str(error))
+            return
         self._head = b""
         if self._server.draining:
             self.announce_drain()

@@ -16,7 +16,7 @@ _START: Final = b"INGEST/"
 _VERSION: Final = "1"
 
 #: Keys and formats that the protocol knows and this version does not serve.
-_KEYS: Final = frozenset({"compression", "schema", "token", "ack", "client"})
+_KEYS: Final = frozenset({"compression", "token", "ack", "client"})
 
 
 class HeaderError(Exception):
@@ -24,11 +24,15 @@ class HeaderError(Exception):
 
 
 class Header(NamedTuple):
-    """How a connection speaks. `named` is False where no header was sent; `rest` are the bytes behind it."""
+    """How a connection speaks. `named` is False where no header was sent; `rest` are the bytes behind it.
+
+    `schema` is the `<subject>[@version]` that its records must be as, empty where it named none.
+    """
 
     format: str
     named: bool
     rest: bytes
+    schema: str = ""
 
 
 def read_header(data: bytes) -> Header | None:
@@ -40,7 +44,8 @@ def read_header(data: bytes) -> Header | None:
         raise HeaderError(f"header longer than {MAX_HEADER_BYTES} bytes")
     if not delimiter:
         return None
-    return Header(_parse(line.rstrip(b"\r")), True, rest)
+    format_, schema = _parse(line.rstrip(b"\r"))
+    return Header(format_, True, rest, schema)
 
 
 def _sniffed(data: bytes) -> Header | None:
@@ -48,8 +53,8 @@ def _sniffed(data: bytes) -> Header | None:
     return None if format_ is None else Header(format_, False, data)
 
 
-def _parse(line: bytes) -> str:
-    """The format a complete header line names."""
+def _parse(line: bytes) -> tuple[str, str]:
+    """The format and the schema that a complete header line names."""
     try:
         words = line.decode("ascii").split()
     except UnicodeDecodeError:
@@ -59,15 +64,21 @@ def _parse(line: bytes) -> str:
         raise HeaderError(f"unsupported version {_shown(version)}, this is INGEST/{_VERSION}")
     if len(words) < 2:
         raise HeaderError(f"no format, one of {' '.join(FORMATS)}")
+    schema = ""
     for word in words[2:]:
-        key, equals, _ = word.partition("=")
+        key, equals, value = word.partition("=")
         if not equals:
             raise HeaderError(f"{_shown(word)} is not key=value")
+        if key == "schema":
+            if schema or not value:
+                raise HeaderError("schema names one subject, schema=<subject>[@version]")
+            schema = value
+            continue
         problem = "unsupported" if key in _KEYS else "unknown"
         raise HeaderError(f"{problem} key {_shown(key)}")
     if words[1] not in FORMATS:
         raise HeaderError(f"unsupported format {_shown(words[1])}, one of {' '.join(FORMATS)}")
-    return words[1]
+    return words[1], schema
 
 
 def _shown(text: str) -> str:

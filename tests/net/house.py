@@ -48,7 +48,7 @@ class House:
         )
         self.udp = UdpServer(loop, self.sockets[0].udp, self.door, self.gate, self.ledger, self.slot)
 
-    def door(self, format_: str, transport: str, source: str) -> Door:
+    def door(self, format_: str, transport: str, source: str, schema: str = "") -> Door:
         return self._door(self._pipeline, format_, transport, source, Enrichment({}), self._limit_bytes)
 
     def records(self) -> int:

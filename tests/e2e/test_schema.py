@@ -1,0 +1,184 @@
+"""Validation in a running daemon: by default, by header, by service; and a schema that changes while records come."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon import PATIENCE_S, Daemon, wait_for
+
+SCHEMA = {
+    "type": "object",
+    "required": ["order"],
+    "properties": {"order": {"type": "object", "properties": {"id": {"type": "integer", "minimum": 1}}}},
+    "additionalProperties": False,
+}
+
+
+def line(**fields: object) -> bytes:
+    return json.dumps(fields).encode() + b"\n"
+
+
+def register(daemon: Daemon, subject: str, schema: object, kind: str = "JSON") -> None:
+    """Make a schema the next version of a subject, whatever the versions before were."""
+    host, port = daemon.http
+    for method, path, body in (
+        ("PUT", f"/config/{subject}", {"compatibility": "NONE"}),
+        ("POST", f"/subjects/{subject}/versions", {"schema": json.dumps(schema), "schemaType": kind}),
+    ):
+        request = urllib.request.Request(
+            f"http://{host}:{port}{path}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            assert answer.status == 200
+
+
+def answer(daemon: Daemon, data: bytes) -> bytes:
+    """What the daemon says to a sender until it closes."""
+    parts = []
+    with daemon.connect() as sock:
+        sock.sendall(data)
+        while part := sock.recv(4096):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def send_as(daemon: Daemon, schema: str, data: bytes) -> None:
+    """Send under a schema, once both workers have taken it up: until then they refuse the header."""
+
+    def accepted() -> bool:
+        with daemon.connect() as sock:
+            sock.sendall(f"INGEST/1 json schema={schema}\n".encode())
+            sock.shutdown(1)
+            return sock.recv(4096) == b""
+
+    for _ in range(4):  # connections go to the worker with fewest of them, so every worker is asked
+        wait_for(accepted, f"the schema {schema}")
+    daemon.send(f"INGEST/1 json schema={schema}\n".encode() + data)
+
+
+def messages(daemon: Daemon) -> set[Any]:
+    return {record["message"] for record in daemon.records()}
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    with Daemon(tmp_path, server__workers=1, schema__services__billing="bills") as running:
+        yield running
+
+
+def test_a_timestamp_out_of_the_window_is_rejected_and_its_neighbours_stored(daemon: Daemon) -> None:
+    daemon.send(
+        line(message="one")
+        + line(message="late", timestamp="2999-01-01T00:00:00Z")
+        + line(message="old", timestamp="1970-01-01T00:00:00Z")
+    )
+    totals = daemon.wait_settled(3)
+    assert (totals["written"], totals["rejected"]) == (2, 1)
+    assert messages(daemon) == {"one", "old"}
+    (reject,) = wait_for(daemon.rejects, "the reject")
+    assert reject["reason"] == "schema"
+    assert reject["detail"].startswith(
+        "record /timestamp: rule schema.max_future: 2999-01-01T00:00:00.000000Z"
+    )
+    assert json.loads(reject["data"])["message"] == "late"
+    assert daemon.metric("ingestd_records_rejected_total", reason="schema", format="json") == 1
+
+
+def test_a_connection_names_its_schema(daemon: Daemon) -> None:
+    register(daemon, "orders", SCHEMA)
+    send_as(
+        daemon,
+        "orders",
+        line(message="good", order={"id": 1})
+        + line(message="bad", order={"id": 0})
+        + line(message="more", order={}, colour="red")
+        + line(message="fine", order={}),
+    )
+    daemon.wait_settled(4)
+    assert messages(daemon) == {"good", "fine"}
+    wait_for(lambda: len(daemon.rejects()) == 2, "two rejects")
+    by_message = {json.loads(reject["data"])["message"]: reject["detail"] for reject in daemon.rejects()}
+    assert by_message["bad"].startswith("orders@1 /order/id: rule /properties/order/properties/id/minimum: ")
+    assert by_message["more"].startswith("orders@1 /: rule /additionalProperties: ")
+
+
+def test_an_unknown_schema_is_told_and_closed(daemon: Daemon) -> None:
+    register(daemon, "avro-orders", "string", "AVRO")
+    for name in ("nobody", "avro-orders", "nobody@3"):
+        said = answer(daemon, f"INGEST/1 json schema={name}\n".encode() + line(message="x"))
+        assert said == f"ERR unknown schema {name}: no JSON schema of the registry\n".encode()
+    assert daemon.stats()["totals"]["received"] == 0
+
+
+def test_a_service_has_its_schema(daemon: Daemon) -> None:
+    """Before it is registered its records are stored unchecked; other services are never concerned."""
+    daemon.send(line(message="before", service="billing"))
+    daemon.wait_settled(1)
+    register(daemon, "bills", SCHEMA)
+
+    def refused() -> bool:
+        daemon.send(line(message="probe", service="billing"))
+        return daemon.metric("ingestd_records_rejected_total", reason="schema") > 0
+
+    wait_for(refused, "the schema of the service")
+    daemon.send(
+        line(message="bad", service="billing")
+        + line(message="other", service="web")
+        + line(message="good", service="billing", order={})
+    )
+    wait_for(lambda: {"before", "other", "good"} <= messages(daemon), "the good ones")
+    assert "bad" not in messages(daemon)
+
+
+def test_a_new_version_is_live_within_two_seconds_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Under load, in every worker; each record is stored or rejected."""
+    stop = threading.Event()
+    block = b"".join(line(message="m", number=number, level="INFO", service="a") for number in range(500))
+    sent = [0] * 3
+
+    with Daemon(tmp_path, server__workers=2) as daemon:
+        register(daemon, "load", {"required": ["number"]})
+        send_as(daemon, "load", b"")
+
+        def send(at: int) -> None:
+            with daemon.connect() as sock:
+                sock.sendall(b"INGEST/1 json schema=load\n")
+                while not stop.is_set():
+                    sock.sendall(block)
+                    sent[at] += 500
+                sock.shutdown(1)
+                assert sock.recv(1) == b""
+
+        senders = [threading.Thread(target=send, args=(at,)) for at in range(len(sent))]
+        for sender in senders:
+            sender.start()
+
+        def rejected_by_worker() -> list[int]:
+            return [worker["totals"]["rejected"] for worker in daemon.stats()["workers"]]
+
+        try:
+            wait_for(lambda: daemon.stats()["totals"]["written"] > 1_000, "a load")
+            assert rejected_by_worker() == [0, 0]
+            register(daemon, "load", {"required": ["never"]})
+            began_s = time.monotonic()
+            wait_for(lambda: all(rejected_by_worker()), "the new version in both workers")
+            took_s = time.monotonic() - began_s
+        finally:
+            stop.set()
+            for sender in senders:
+                sender.join()
+        totals = daemon.wait_settled(sum(sent))
+        assert totals["received"] == sum(sent) == totals["written"] + totals["rejected"]
+        assert len(daemon.records()) == totals["written"]
+    print(f"taken up in {took_s:.2f} s")
