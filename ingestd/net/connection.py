@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
             self._feed(self._door, rest)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._door is None and self._reason is None and self._head:
+        if self._door is None and self._head:
             self._open("auto", False, self._head)  # ended within what might have become a header
         if self._door is not None:
             self._door.finish(clean=exc is None and self._reason is None)  # else the daemon itself cut it off
@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
 
     def refuse(self, reason: str, answer: str) -> None:
         """Tell the sender why, ignore the rest, and close when it has had time to read that."""
-        self._reason = reason
+        self._reason, self._head = reason, b""
         log.warning(reason, "refused a connection from %s: %s", self._source, answer)
         self.transport.write(b"ERR %b\n" % answer.encode())
         self._server.loop.call_later(LINGER_S, self.transport.close)

@@ -64,6 +64,7 @@ def test_silence_before_and_after_the_handshake(daemon: Daemon) -> None:
         wait_for(lambda: closed(daemon, "header_timeout") == 3, "three header time-outs")
         for sock in (silent, mute, slow):
             assert sock.recv(1) == b""
+    assert rejected(daemon, "truncated") == 1  # what was begun is accounted for
 
 
 @pytest.mark.parametrize(
