@@ -153,8 +153,8 @@ class Worker:
         self._loop.add_signal_handler(signal.SIGTERM, lambda: (hurry if stop.is_set() else stop).set())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         beating = self._loop.create_task(self._beat())
-        self._catalog.look()
-        await self._catalog.settle()
+        await self._loop.run_in_executor(None, self._catalog.look)
+        self._catalog.start()
         self._writer.start()
         self._tcp.start()
         self._udp.start()
@@ -165,7 +165,7 @@ class Worker:
         self._slot[STATE] = DRAINING
         await self._drain(hurry)
         beating.cancel()
-        self._catalog.close()
+        self._catalog.stop()
         return EX_SOFTWARE if self._lost else 0
 
     async def _drain(self, hurry: asyncio.Event) -> None:
@@ -185,7 +185,6 @@ class Worker:
         while True:
             self._slot[HEARTBEAT] = time.monotonic_ns()
             self._udp.count_drops()
-            self._catalog.look()
             await asyncio.sleep(HEARTBEAT_S)
 
     def _hear(self, message: Message) -> None:

@@ -1,17 +1,19 @@
 """The JSON schemas of the registry in one worker, by name, taken up while records flow.
 
-    heartbeat: look --PRAGMA data_version moved--> thread: read, try out (trial.py), compile --> loop: swap
+    thread  every LOOK_INTERVAL_S: has PRAGMA data_version moved? -> read, try out (trial.py), compile, swap the table
+    rules   with each block: what does this name stand for in the table?
 
-The registry's database is only read. One that is missing, damaged or locked changes nothing: what was taken up last
-goes on to hold, and so does a schema that was deleted, for the connections that named it while it was there.
+A thread and no timer of the event loop: behind costly blocks a timer comes seconds late. The registry's database is
+only read. One that is missing, damaged or locked changes nothing: what was taken up last goes on to hold, and so does
+a schema that was deleted, for the connections that named it while it was there.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import sqlite3
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,10 +21,14 @@ from typing import Final
 
 from ingestd.ratelog import RateLog
 from ingestd.schema import trial
-from ingestd.schema.rules import Live
 from ingestd.schema.schema import Schema, Source, UnusableSchemaError
+from ingestd.schema.structs import has_struct
 
+LOOK_INTERVAL_S: Final = 0.5
 LOCK_TIMEOUT_S: Final = 1.0
+
+#: A schema with a Struct has no references and only plain patterns: up to this length it is compiled at once.
+_QUICK_CHARS: Final = 16_384
 
 _VERSIONS: Final = """
 SELECT subject, version, kind, text, refs, deleted
@@ -39,53 +45,71 @@ class UnknownSchemaError(Exception):
     """The registry has no such JSON schema; `str()` says so to a sender."""
 
 
+class Named:
+    """Called, it answers with the schema that a name stands for now, or did last; None if it never did."""
+
+    def __init__(self, catalog: Catalog, name: str) -> None:
+        self.name = name
+        self._catalog = catalog
+        self._key = _key(name)
+        self._last: Schema | None = None
+
+    def __call__(self) -> Schema | None:
+        self._last = self._catalog.schemas.get(self._key, self._last)
+        return self._last
+
+
 class Catalog:
-    """The schemas of one registry. Everything on the event loop's thread but `_load`."""
+    """The schemas of one registry. `look` belongs to one thread at a time, the others to any."""
 
     def __init__(self, path: Path, own_names: Collection[str]) -> None:
         """`path` is the database; `own_names` are the fields that the daemon adds to records."""
+        self.schemas: dict[_Key, Schema] = {}
         self._path = path
         self._own_names = own_names
         self._watch: sqlite3.Connection | None = None
         self._watched = (0, 0)
         self._seen: int | None = None
-        self._loading: asyncio.Task[None] | None = None
         self._compiled: dict[Source, Schema | None] = {}
-        self._schemas: dict[_Key, Schema] = {}
-        self._lives: dict[_Key, Live] = {}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="schemas", daemon=True)
 
-    def named(self, name: str) -> Live:
+    def named(self, name: str) -> Named:
         """What a sender calls `<subject>[@version]`. Raises UnknownSchemaError."""
-        if _key(name) not in self._schemas:
+        named = self.configured(name)
+        if _key(name) not in self.schemas or named() is None:
             raise UnknownSchemaError(
                 f"unknown schema {ascii(name[:80])[1:-1]}: no JSON schema of the registry"
             )
-        return self.configured(name)
+        return named
 
-    def configured(self, name: str) -> Live:
+    def configured(self, name: str) -> Named:
         """What the configuration calls so, whether it is there yet or not."""
-        key = _key(name)
-        if key not in self._lives:
-            self._lives[key] = Live(name, self._schemas.get(key))
-        return self._lives[key]
+        return Named(self, name)
+
+    def start(self) -> None:
+        """Look again and again, until `stop`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more. What is under way is not waited for."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(LOOK_INTERVAL_S):
+            self.look()
+        self._close()
 
     def look(self) -> None:
-        """Begin to take up what has changed; to be called twice a second."""
-        if self._loading is not None:
-            if not self._loading.done():
-                return
-            self._loading.result()
-            self._loading = None
-        if self._moved():
-            self._loading = asyncio.get_running_loop().create_task(self._take_up())
+        """Take up what has changed since the last look."""
+        try:
+            if self._moved():
+                self._take_up()
+        except (OSError, sqlite3.Error, ValueError) as error:
+            self._close()  # and look again
+            log.error("look", "%s: %s; schemas stay as they are", self._path, error)
 
-    async def settle(self) -> None:
-        """Until what `look` began is done."""
-        if self._loading is not None:
-            await self._loading
-
-    def close(self) -> None:
-        """Stop watching."""
+    def _close(self) -> None:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
@@ -94,64 +118,48 @@ class Catalog:
         """Whether anybody committed to the database since the last look, or put another in its place."""
         try:
             status = self._path.stat()
-            if self._watch is None or self._watched != (status.st_dev, status.st_ino):
-                self.close()
-                self._watch, self._seen = _open(self._path, 0), None
-                self._watched = (status.st_dev, status.st_ino)
-            ((version,),) = self._watch.execute("PRAGMA data_version").fetchall()
         except FileNotFoundError:
-            self.close()
+            self._close()
             return False
-        except (OSError, sqlite3.Error) as error:
-            self.close()
-            log.error("watch", "%s: %s; schemas stay as they are", self._path, error)
-            return False
+        if self._watch is None or self._watched != (status.st_dev, status.st_ino):
+            self._close()
+            self._watch, self._seen = _open(self._path), None
+            self._watched = (status.st_dev, status.st_ino)
+        ((version,),) = self._watch.execute("PRAGMA data_version").fetchall()
         moved = bool(version != self._seen)
         self._seen = version
         return moved
 
-    async def _take_up(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            compiled, latest = await loop.run_in_executor(None, self._load, self._compiled)
-        except (OSError, sqlite3.Error, ValueError) as error:
-            log.error("load", "%s: %s; schemas stay as they are", self._path, error)
-            self._seen = None  # look again
-            return
-        self._compiled = compiled
-        self._schemas = {}
-        for source, schema in compiled.items():
-            if schema is not None:
-                self._schemas[source.subject, source.version] = schema
-                if source.subject in latest:
-                    self._schemas[source.subject, None] = (
-                        schema  # in the order of versions: the last one stays
-                    )
-        for key, live in self._lives.items():
-            live.schema = self._schemas.get(key, live.schema)
-
-    def _load(self, known: dict[Source, Schema | None]) -> tuple[dict[Source, Schema | None], set[str]]:
-        """In a thread: all live JSON schemas, and the subjects whose latest version is one."""
-        with closing(_open(self._path, LOCK_TIMEOUT_S)) as db:
-            rows = db.execute(_VERSIONS).fetchall()
+    def _take_up(self) -> None:
+        with closing(_open(self._path)) as db:
+            rows: list[_Row] = db.execute(_VERSIONS).fetchall()
         sources = list(_sources(rows))
-        fit = set(trial.passed([source for source in sources if source not in known], self._own_names))
-        compiled = {}
-        for source in sources:
-            if source in known:
-                compiled[source] = known[source]
-            else:
-                compiled[source] = self._compile(source) if source in fit else None
-                if compiled[source] is None:
-                    log.error("unusable", "schema %s@%d cannot be compiled in time", *source[:2])
+        self._compile([source for source in sources if source not in self._compiled])
+        self._compiled = {source: self._compiled[source] for source in sources}
         kinds = {subject: kind for subject, _, kind, _, _, deleted in rows if not deleted}
-        return compiled, {subject for subject, kind in kinds.items() if kind == "JSON"}
+        schemas: dict[_Key, Schema] = {}
+        for source, schema in self._compiled.items():
+            if schema is not None:
+                schemas[source.subject, source.version] = schema
+                if kinds[source.subject] == "JSON":  # the latest version is
+                    schemas[source.subject, None] = schema
+        self.schemas = schemas
 
-    def _compile(self, source: Source) -> Schema | None:
-        try:
-            return Schema.of(source, self._own_names)
-        except UnusableSchemaError:  # though it passed its trial: for want of memory
-            return None
+    def _compile(self, sources: list[Source]) -> None:
+        """Compile what is new, and remember what cannot be."""
+        unsure = [source for source in sources if not self._is_quick(source)]
+        fit = {*sources}.difference(unsure).union(trial.passed(unsure, self._own_names))
+        for source in sources:
+            try:
+                schema = Schema.of(source, self._own_names) if source in fit else None
+            except UnusableSchemaError:  # the registry would not have it today
+                schema = None
+            if schema is None:
+                log.error("unusable", "schema %s@%d cannot be compiled in time", *source[:2])
+            self._compiled[source] = schema
+
+    def _is_quick(self, source: Source) -> bool:
+        return len(source.text) <= _QUICK_CHARS and has_struct(source.text)
 
 
 def _key(name: str) -> _Key:
@@ -164,9 +172,12 @@ def _key(name: str) -> _Key:
     return name, None
 
 
-def _open(path: Path, timeout_s: float) -> sqlite3.Connection:
+def _open(path: Path) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None)
+    # Opened by whoever starts the thread, used and closed by the thread.
+    return sqlite3.connect(
+        uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
 
 
 _Row = tuple[str, int, str, str, str, int]

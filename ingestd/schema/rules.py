@@ -54,21 +54,19 @@ class All:
         return encoded
 
 
-class Live:
-    """The schema that a name stands for now; None where there was none yet."""
+class Current(Protocol):
+    """A name, and the schema that it stands for now; None where there was none yet."""
 
-    __slots__ = ("name", "schema")
+    name: str
 
-    def __init__(self, name: str, schema: Schema | None = None) -> None:
-        self.name = name
-        self.schema = schema
+    def __call__(self) -> Schema | None: ...
 
 
 class OwnRules:
     """The rules of one schema, for every record."""
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
+    def __init__(self, current: Current) -> None:
+        self._current = current
 
     def check(self, encoded: Encoded) -> Encoded:
         schema = self._schema()
@@ -86,17 +84,18 @@ class OwnRules:
         return {} if schema is None or schema.admits(b"".join(lines)) else failures(schema, lines)
 
     def _schema(self) -> Schema | None:
-        if self._live.schema is None:
-            name = self._live.name
+        schema = self._current()
+        if schema is None:
+            name = self._current.name
             log.warning(name, "no JSON schema %s in the registry: its records are stored unchecked", name)
-        return self._live.schema
+        return schema
 
 
 class ServiceRules:
     """The rules of a schema for each service that has one."""
 
-    def __init__(self, schemas: Mapping[str, Live]) -> None:
-        self._rules = {service: OwnRules(live) for service, live in schemas.items()}
+    def __init__(self, schemas: Mapping[str, Current]) -> None:
+        self._rules = {service: OwnRules(current) for service, current in schemas.items()}
 
     def check(self, encoded: Encoded) -> Encoded:
         concerned = encoded.services & self._rules.keys()

@@ -91,11 +91,11 @@ class Schema:
             return ""
         try:
             value = _decode(line)
-            if self._validator.is_valid(value):
-                return ""
-            error = next(self._validator.iter_errors(value))
+            error = next(self._validator.iter_errors(value), None)
         except (ValueError, RecursionError) as problem:  # numbers of thousands of digits, or too deep
             return self._told(f"cannot be read: {problem}")
+        if error is None:
+            return ""
         at, rule = _pointer(error.instance_path), _pointer(error.schema_path)
         return self._told(f"{at or '/'}: rule {rule}: {error.message}")
 

@@ -7,6 +7,7 @@ the place where it stands, makes the whole schema one without a Struct.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -62,6 +63,14 @@ def decoder(schema: Any) -> msgspec.json.Decoder[Any] | None:
         RecursionError,
     ):  # names or types that msgspec has no room for
         return None
+
+
+def has_struct(text: str) -> bool:
+    """Whether there is such a Struct for the schema of this JSON text."""
+    try:
+        return decoder(json.loads(text)) is not None
+    except (ValueError, RecursionError):
+        return False
 
 
 class _Compiler:

@@ -1,7 +1,8 @@
 """Compiling schemas for once in a process of its own, so that one that takes for ever never gets into a worker.
 
 Schemas come from strangers and the libraries keep the GIL: a thread alone would stop the heart of the worker. The
-registry judges each schema too; here the bound is tighter, since what passes is compiled again in the worker.
+registry judges each schema too; here the bound is tighter, since what passes is compiled again in the worker, and a
+record is judged, since references can make that take for ever.
 
     [[source…], names], as JSON --stdin--> python -m ingestd.schema.trial --stdout--> for each source "+" or "-"
 """
@@ -28,6 +29,10 @@ MEMORY_BYTES: Final = 1 << 30
 _TIMEOUT_S: Final = 30.0
 
 _PASSED: Final = ord("+")
+
+_RECORD: Final = (
+    b'{"timestamp":"2026-11-20T12:00:00.000000Z","level":"INFO","service":"api","message":"hello"}\n'
+)
 
 
 def passed(sources: Sequence[Source], own_names: Collection[str]) -> list[Source]:
@@ -64,7 +69,7 @@ def main() -> None:
     for source in sources:
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + CPU_S, most))
         try:
-            Schema.of(source, names)
+            Schema.of(source, names).why_not(_RECORD)
         except UnusableSchemaError:
             os.write(sys.stdout.fileno(), b"-")
         else:

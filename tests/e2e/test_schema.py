@@ -141,8 +141,8 @@ def test_a_service_has_its_schema(daemon: Daemon) -> None:
     assert "bad" not in messages(daemon)
 
 
-def test_a_new_version_is_live_within_two_seconds_and_nothing_is_lost(tmp_path: Path) -> None:
-    """Under load, in every worker; each record is stored or rejected."""
+def test_a_new_version_is_taken_up_under_load_and_nothing_is_lost(tmp_path: Path) -> None:
+    """In every worker; each record is stored or rejected. Says how long it took: on an idle machine within 2 s."""
     stop = threading.Event()
     block = b"".join(line(message="m", number=number, level="INFO", service="a") for number in range(500))
     sent = [0] * 3
