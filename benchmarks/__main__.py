@@ -105,7 +105,7 @@ def _plan(folder: Path, quick: bool, seconds: float | None) -> Plan:
     made = folder / "certs"
     certs.make(made)
     if quick:
-        return Plan(folder, made, seconds or 4, 2, 2, 2, 3, 2, 2)
+        return Plan(folder, made, seconds or 3, 2, 2, 2, 2, 1, 2)
     return Plan(folder, made, seconds or 60, 10, 10, 10, 12, 5, 5)
 
 
@@ -116,7 +116,7 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="short loads: two minutes in all, to try things")
     parser.add_argument(
-        "--seconds", type=float, help="length of the JSON and raw loads (default 60, --quick 4)"
+        "--seconds", type=float, help="length of the JSON and raw loads (default 60, --quick 3)"
     )
     parser.add_argument(
         "--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=" ".join(PARTS)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks import perf
+from benchmarks.daemon import wait_for
 from benchmarks.errors import UnavailableError
 from benchmarks.load import Offer, Sending, Target
 from benchmarks.outcome import Anatomy, Load
@@ -37,8 +38,8 @@ STAGES: Final = (RECEIVE, TLS, LOOP, FRAMING, ENCODE, METADATA, QUEUE, COMPRESS,
 #: What only py-spy can tell apart.
 _PYTHON: Final = (FRAMING, ENCODE, METADATA, QUEUE)
 
-#: Connections are made and caches warm after so long.
-WARM_S: Final = 1.5
+#: Caches are warm so long after the first records came.
+_WARM_S: Final = 0.5
 
 #: The samplers take a moment to begin.
 _SPARE_S: Final = 1.0
@@ -76,10 +77,11 @@ def dissect(plan: Plan, load: Load, seconds: float) -> tuple[Anatomy, list[Stack
     """
     with fresh(plan) as daemon:
         target = Target("tls", daemon.port("tcp"), plan.certs / "ca.crt")
-        offer = Offer(WARM_S + 2 * seconds + _SPARE_S)
+        offer = Offer(_WARM_S + 2 * seconds + _SPARE_S)
         sending = Sending(target, load.format, offer, plan.folder / "anatomy.json")
         try:
-            time.sleep(WARM_S)
+            wait_for(lambda: daemon.stats()["totals"]["received"] or None, "the first records")
+            time.sleep(_WARM_S)
             pids = daemon.worker_pids()
             spied = _spy(pids, seconds, plan.folder)  # first: perf takes its time when it is done
             stacks = perf.sample(pids, seconds, plan.folder)
