@@ -99,11 +99,9 @@ def _encode_lines(lines: list[str], context: Context, encoded: Encoded) -> None:
     messages = [parts[2] for parts in cut]
     counts = Counter(keys)
     openings = _Openings(context)
-    if "" in messages:  # where there was nothing to cut at, or nothing behind it
-        openings.read_heads({head for head, _, message in cut if message})
-    else:
-        openings.read_heads(counts)
-    if len(openings) < len(counts):
+    uncut = "" in messages  # where there was nothing to cut at, or nothing behind it
+    openings.read_heads({head for head, _, message in cut if message} if uncut else counts)
+    if uncut or len(openings) < len(counts):
         for index, line in enumerate(lines):
             if not messages[index] or keys[index] not in openings:
                 keys[index], messages[index] = openings.read_line(line)
