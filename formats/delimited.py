@@ -92,15 +92,15 @@ class Delimited:
         starts, end = _walk(data)
         if end < len(data):
             self._keep(data, end)
-        if not starts:
-            if self._error is not None:
-                raise self._error
-            return b""
-        positions = _positions(starts)
-        block = data if end == len(data) else data[:end]
-        if end <= self._limit_bytes:
-            return frames(block, positions)
-        return self._within_limit(block, positions)
+        block = b""
+        if starts:
+            positions = _positions(starts)
+            whole = data if end == len(data) else data[:end]
+            is_within = end <= self._limit_bytes
+            block = frames(whole, positions) if is_within else self._within_limit(whole, positions)
+        if not block and self._error is not None:
+            raise self._error
+        return block
 
     def finish(self) -> bytes:
         """Return the last frame of the stream if it is cut short; empty if there is none."""

@@ -65,6 +65,13 @@ def test_what_is_no_length_loses_the_boundary(bad: bytes) -> None:
         Delimited(1000).feed(bad)
 
 
+def test_what_is_no_length_behind_what_is_oversize_is_told_at_once() -> None:
+    framer = Delimited(10)
+    with pytest.raises(FrameError, match="invalid_frame"):
+        framer.feed(frame(b"x" * 11) + b"\xff" * 11)
+    assert framer.oversize == [b"x" * 11]
+
+
 def test_lengths_of_any_width() -> None:
     for value in (0, 127, 128, 16383, 16384, 2**32, 2**64 - 1):
         assert read_length(varint(value), 0) == (value, len(varint(value)))
