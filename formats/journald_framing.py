@@ -23,6 +23,8 @@ NAME_LIMIT_BYTES = 64  # as systemd has it: journal_field_valid
 JSON_STARTS = b"{ \t\r"  # what no field begins with, and a line of JSON may
 
 _EXCERPT_BYTES = 1024
+_APART = b"\n" * LENGTH_BYTES  # between entries that did not follow one another: none is part of a length
+_AHEAD_BYTES = 1 + LENGTH_BYTES  # that are looked at to tell that an entry has ended before them
 _LF = ord("\n")
 _EQUALS = ord("=")
 
@@ -169,14 +171,19 @@ class Export:
             if self._excerpt is not None or at - entry > self._limit_bytes:
                 self.oversize.append(self._excerpt or bytes(pending[entry : min(at, entry + _EXCERPT_BYTES)]))
                 self._excerpt = None
-                del pending[entry:end]
-                end = entry
+                left = _APART if entry else b""
+                pending[entry:end] = left
+                end = entry + len(left)
             entry = self._at = self._searched = end
         block = bytes(memoryview(pending)[:entry])
         del pending[:entry]
         self._at -= entry
         self._searched -= entry
-        if self._excerpt is None and len(pending) > self._limit_bytes:
+        if self._error is not None:
+            pending[:] = self._excerpt or pending[:_EXCERPT_BYTES]
+            self._excerpt = None  # it is refused once, for the error
+            return block
+        if self._excerpt is None and len(pending) > self._limit_bytes + _AHEAD_BYTES:
             self._excerpt = bytes(pending[:_EXCERPT_BYTES])
         if self._excerpt is not None:
             self._forget()
