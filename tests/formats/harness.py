@@ -32,9 +32,14 @@ class Outcome(NamedTuple):
 
 def parse(line: bytes) -> Record:
     """A JSON object, its numbers as they were written."""
-    record = json.loads(line, parse_int=str, parse_float=str)
+    text = line.decode()  # of bytes `loads` would take UTF-16, and surrogates
+    record = json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse)
     assert isinstance(record, dict)
     return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def encode(format: str, block: bytes) -> Outcome:
@@ -47,7 +52,8 @@ def encode(format: str, block: bytes) -> Outcome:
     return outcome
 
 
-def check(encoded: Encoded) -> None:
+def check(encoded: Encoded) -> list[Record]:
+    """Check what must hold of any block, and return its records."""
     output = b"".join(encoded.chunks)
     assert encoded.nbytes == len(output)
     assert encoded.records == output.count(b"\n")
@@ -63,6 +69,7 @@ def check(encoded: Encoded) -> None:
     assert encoded.services == {record["service"] for record in records}
     assert all(isinstance(record["message"], str) for record in records)
     assert all(reject.reason in REASONS and len(reject.detail) <= 200 for reject in encoded.rejects)
+    return records
 
 
 def encode_cut(format: str, data: bytes, cuts: list[int]) -> Outcome:
