@@ -57,8 +57,8 @@ What loadgen takes of the cores, the daemon does not have.
   can be timed alone.
 - **Peers** get the same records from the same loadgen; their CPU is over the records sent, *x ingestd* is over that of
   ingestd for the same format over TLS, with zstd. What they do and do not do, and what other settings cost, is said at
-  the heads of `benchmarks/rsyslog.py` and `benchmarks/syslog_ng.py`: doubts went in their favour, and of JSON in rsyslog
-  a common configuration costs about twice as much.
+  the heads of `benchmarks/rsyslog.py` and `benchmarks/syslog_ng.py`: doubts went in their favour, and of JSON in
+  rsyslog a common configuration costs about twice as much.
 """
 
 
