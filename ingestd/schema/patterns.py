@@ -8,6 +8,7 @@ what it took never helps, and a backtracking matcher is as fast as an automaton.
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import Final, NamedTuple
 
 _ATOM: Final = re.compile(
@@ -36,7 +37,9 @@ def portable(pattern: str) -> str | None:
     is_ended = pattern.endswith("$") and not pattern.endswith("\\$")
     body = pattern[1 : len(pattern) - is_ended]
     parts = _parts(body)
-    if parts is None or any(not _is_safe(part, following) for part, following in _neighbours(parts)):
+    if parts is None or any(
+        not _is_safe(part, following) for part, following in zip_longest(parts, parts[1:])
+    ):
         return None
     return rf"\A{body}\Z" if is_ended else rf"\A{body}"
 
@@ -71,10 +74,6 @@ def _part(match: re.Match[str]) -> _Part | None:
     if match["most"] and int(match["most"]) < least:
         return None
     return _Part(characters, match["atom"].startswith("[^"), least, is_variable)
-
-
-def _neighbours(parts: list[_Part]) -> list[tuple[_Part, _Part | None]]:
-    return list(zip(parts, [*parts[1:], None], strict=True))
 
 
 def _is_safe(part: _Part, following: _Part | None) -> bool:

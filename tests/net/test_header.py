@@ -33,6 +33,8 @@ REFUSED = [
     (b"INGEST/1 json ack=1\n", "unsupported key ack"),
     (b"INGEST/1 json token=secret\n", "unsupported key token"),
     (b"INGEST/1 json color=red\n", "unknown key color"),
+    (b"INGEST/1 json schema=\n", "schema names one subject"),
+    (b"INGEST/1 json schema=a schema=b\n", "schema names one subject"),
     (b"INGEST/1 json =x\n", "unknown key"),
     (b"INGEST/1 j\xc3\xb6son\n", "not ASCII"),
     (b"INGEST/1 \xff\n", "not ASCII"),
@@ -142,3 +144,9 @@ def test_any_bytes_whole_and_byte_by_byte_are_told_the_same(data: bytes) -> None
         assert str(other.value) == str(error)
     else:
         assert whole is None or byte_by_byte(data) == whole
+
+
+@pytest.mark.parametrize("schema", ["orders", "orders@3", "a=b@latest", "x" * 490])
+def test_a_header_names_a_schema(schema: str) -> None:
+    data = f"INGEST/1 json schema={schema}\n".encode()
+    assert byte_by_byte(data + b"rest") == Header("json", True, b"rest", schema)
