@@ -6,13 +6,15 @@
 PYTHON ?= python3
 CONFIG ?= conf/ingestd.toml
 ARGS ?=
+FORMAT ?=
+RUNS ?= 20000
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint bench demo clean test-commands
+.PHONY: help run test lint fuzz bench demo clean test-commands
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +31,9 @@ lint: .venv/.installed-lint ## check style, types and layering
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+fuzz: .venv/.installed-fuzz ## look for input that breaks a format (FORMAT=… RUNS=…; all formats if none is named)
+	.venv/bin/python -m tests.fuzz.fuzz_format --runs $(RUNS) $(FORMAT) $(ARGS)
 
 bench: .venv/.installed-bench ## measure speed and memory
 	.venv/bin/python -m benchmarks $(ARGS)
