@@ -290,6 +290,22 @@ def test_every_default_reads_back() -> None:
     assert load(None, [f"{key.path}={key.default_text}" for key in keys]) == Config()
 
 
+@pytest.mark.parametrize(
+    "text", ["", "2000-01-01", "1969-12-31T23:59:59Z", "2000-02-30T00:00:00Z", "yesterday"]
+)
+def test_the_earliest_timestamp_is_a_time(text: str) -> None:
+    assert "written as" in problems_of(None, f"schema.min_timestamp={text}")["schema.min_timestamp"]
+    assert (
+        load(None, ["schema.min_timestamp=2000-01-01T00:00:00Z"]).schema.min_timestamp
+        == "2000-01-01T00:00:00Z"
+    )
+
+
+def test_a_service_has_a_subject() -> None:
+    assert load(None, ["schema.services.billing=bills@3"]).schema.services == {"billing": "bills@3"}
+    assert "subject" in problems_of(None, "schema.services.billing=")["schema.services.billing"]
+
+
 def test_the_configuration_is_frozen() -> None:
     with pytest.raises(AttributeError):
         Config().http.port = 1  # type: ignore[misc]
