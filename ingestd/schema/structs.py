@@ -1,8 +1,10 @@
 """JSON Schema to a msgspec Struct that is at least as strict: what it decodes, the schema admits.
 
-It only ever says "all good", at 0.1 to 0.2 us a record; what it refuses is looked at by the schema itself. So a rule
-may be told too strictly here (`1.0` is no integer), and never too loosely. A keyword that is not understood, or not in
-the place where it stands, makes the whole schema one without a Struct.
+It only ever says "all good"; what it refuses is looked at by the schema itself. So a rule may be told too strictly here
+(`1.0` is no integer), and never too loosely. A keyword that is not understood, or not in the place where it stands,
+makes the whole schema one without a Struct.
+
+Measured on records of 160 bytes, 1,600 a block: 0.4 us a record, 0.9 with a pattern; jsonschema-rs 1.7.
 """
 
 from __future__ import annotations
