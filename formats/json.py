@@ -14,6 +14,7 @@ record in the block 0.75; mapped line by line 5.5 (benchmarks/micro_formats.py).
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Literal, cast
 
@@ -31,6 +32,16 @@ _PIECES = 8  # into how many a failed block is cut
 _SINGLE_LINES = 32  # fewer are not worth another try
 _WHITESPACE = b" \t\r"  # RFC 8259 section 2; LF ends the line
 _NOTHING: frozenset[str] = frozenset()
+
+_Fault = tuple[str, str]  # a reason, and in words
+_NOT_UTF8 = ("invalid_utf8", "not UTF-8")
+_NO_JSON = ("invalid_json", "no JSON text begins like this")
+_OPEN_OBJECT = ("invalid_json", "an object that does not end with }")
+_OPEN_ARRAY = ("invalid_json", "an array that does not end with ]")
+_NO_OBJECT = ("not_an_object", "JSON, but not an object")
+_SCALAR_STARTS = b'"-0123456789tfn'
+_SHORT_BYTES = 256  # of a line; a longer one may be something worse, and there are not that many
+_scalar = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Canonical(msgspec.Struct, gc=False):
@@ -139,32 +150,60 @@ def _divide(block: bytes, context: Context, mapper: Mapper, sink: Sink) -> None:
 
 
 def _map_lines(block: bytes, mapper: Mapper, sink: Sink) -> None:
+    """Store lines one by one. Most of what is no object is told without an exception: there may be a lot of it."""
     rows: list[Row] = []
-    for whole in block.split(b"\n"):
-        if not whole.strip():
-            continue
-        line = whole.removesuffix(b"\r")
+    is_utf8 = _is_utf8(block)
+    for line in block.split(b"\n"):
         text = line.strip(_WHITESPACE)
-        try:
-            if not _is_utf8(text):
-                raise DecodeError("invalid_utf8", "not UTF-8")
-            elements = [bytes(raw) for raw in decode_array(text)] if text.startswith(b"[") else [text]
-        except DecodeError as error:
-            _refuse(error, line, rows, sink)
+        if not text or text.isspace():
             continue
+        elements: Sequence[bytes] = ()
+        fault: _Fault | None = None
+        if not is_utf8 and not _is_utf8(text):
+            fault = _NOT_UTF8
+        elif not text.startswith(b"{"):
+            fault, elements = _elements(text)
+        elif text.endswith(b"}") or len(text) > _SHORT_BYTES:
+            elements = (text,)
+        else:
+            fault = _OPEN_OBJECT
+        if fault is not None:
+            _refuse(fault, line.removesuffix(b"\r"), rows, sink)
         for element in elements:
+            if not element.startswith(b"{"):
+                _refuse(_NO_OBJECT, element, rows, sink)
+                continue
             try:
                 rows.append(mapper.row(element))
             except DecodeError as error:
-                _refuse(error, element, rows, sink)
+                _refuse((error.reason, error.detail), element, rows, sink)
     sink.extend(rows)
 
 
-def _refuse(error: DecodeError, data: bytes, rows: list[Row], sink: Sink) -> None:
+def _elements(text: bytes) -> tuple[_Fault | None, Sequence[bytes]]:
+    """What is wrong with a text that is no object, or the elements of an array that it is."""
+    if text.startswith(b"["):
+        if not text.endswith(b"]") and len(text) <= _SHORT_BYTES:
+            return _OPEN_ARRAY, ()
+        try:
+            return None, list(map(bytes, decode_array(text)))
+        except DecodeError as error:
+            return (error.reason, error.detail), ()
+    if text[0] not in _SCALAR_STARTS:
+        return _NO_JSON, ()
+    try:
+        _scalar.decode(text)
+    except msgspec.DecodeError as error:
+        return ("invalid_json", str(error)), ()
+    return _NO_OBJECT, ()
+
+
+def _refuse(fault: _Fault, data: bytes, rows: list[Row], sink: Sink) -> None:
     """Reject, behind the records before it."""
-    sink.extend(rows)
-    rows.clear()
-    sink.reject(error.reason, data, error.detail)
+    if rows:
+        sink.extend(rows)
+        rows.clear()
+    sink.reject(fault[0], data, fault[1])
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -60,12 +60,23 @@ def encode(block: bytes, context: Context) -> list[Encoded]:
     return [encoded]
 
 
-def keep(text: bytes, context: Context, parse_error: str) -> Row:
-    """A record whose message is the whole of a line that was not what it looked like. `text` is valid UTF-8."""
-    own = _render("INFO", context.service, None) + b',"parse_error":' + _encoder.encode(parse_error)
-    rest = _enriched(own, context, frozenset({"parse_error"}))
-    line = _Line(_quoted(context.received_at, rest), text.decode())
-    return Row(_encoder.encode(line) + b"\n", context.received_at, "INFO", context.service)
+class Kept:
+    """Makes records whose message is the whole of a line that was not what it looked like, for one block."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._timestamps: dict[str, msgspec.Raw] = {}  # by parse error, with all fields but the message
+
+    def row(self, text: bytes, parse_error: str) -> Row:
+        """Make one. `text` is valid UTF-8."""
+        context = self._context
+        timestamp = self._timestamps.get(parse_error)
+        if timestamp is None:
+            own = _render("INFO", context.service, None) + b',"parse_error":' + _encoder.encode(parse_error)
+            timestamp = _quoted(context.received_at, _enriched(own, context, frozenset({"parse_error"})))
+            self._timestamps[parse_error] = timestamp
+        line = _encoder.encode(_Line(timestamp, text.decode()))
+        return Row(line + b"\n", context.received_at, "INFO", context.service)
 
 
 def _valid_lines(block: bytes, encoded: Encoded) -> str:

@@ -57,12 +57,12 @@ def test_enrichment_does_not_hide_the_process_id() -> None:
     ]
     assert ("pid", 42) in first and ("pid", "enriched") not in first
     assert ("pid", "enriched") in second
-    kept = json.loads(raw.keep(b"x", context, "why").line, object_pairs_hook=list)
+    kept = json.loads(raw.Kept(context).row(b"x", "why").line, object_pairs_hook=list)
     assert [value for name, value in kept if name == "parse_error"] == ["why"]
 
 
 def test_a_line_kept_whole() -> None:
-    row = raw.keep('{"é":\x00 "'.encode(), CONTEXT, 'invalid_json: "quoted"')
+    row = raw.Kept(CONTEXT).row('{"é":\x00 "'.encode(), 'invalid_json: "quoted"')
     record = parse(row.line)
     assert own(record) == {
         "timestamp": RECEIVED_AT,
