@@ -9,15 +9,23 @@ kind are put together: then only they keep their order.
 import re
 from collections.abc import Callable
 
-from formats import detect, journald, json, raw, syslog
+from formats import detect, journald, json, raw, syslog, syslog_framing
 from formats.framing import Lines
 from formats.record import Context, Encoded
 from formats.runs import Runs
 
+
+def _encode_syslog(block: bytes, context: Context) -> list[Encoded]:
+    """Lines that are syslog; in them NUL is a character, where syslog's own framing takes it for an end."""
+    if b"\0" in block:
+        block = syslog_framing.join(block.removesuffix(b"\n").split(b"\n"))
+    return syslog.encode(block, context)
+
+
 _ENCODERS: dict[str, Callable[[bytes, Context], list[Encoded]]] = {
     "raw": raw.encode,
     "journald": journald.encode,
-    "syslog": syslog.encode,
+    "syslog": _encode_syslog,
 }
 
 _MANY_RUNS = 16  # each costs some 20 us, as much as 20 to 50 lines

@@ -90,10 +90,9 @@ def _split(block: bytes) -> tuple[list[str], set[int], bytes]:
     if parts is None:
         if b"\0" in block:
             block = block.replace(b"\0", b"\n")
-        if b"\r" in block:
-            block = block.replace(b"\r\n", b"\n").removesuffix(b"\r")
+        lines = block.replace(b"\r\n", b"\n").removesuffix(b"\r") if b"\r" in block else block
         try:
-            return _not_blank(block.decode().split("\n")), set(), b""
+            return _not_blank(lines.decode().split("\n")), set(), b""
         except UnicodeDecodeError:
             parts = block.split(b"\n"), b""
     whole, truncated = parts
