@@ -27,6 +27,7 @@ _CONTROL = (
 )  # whole; three cuts, at most 1 KiB; small pieces
 _RUNS_OF_A_PROCESS = 50_000
 _SLOW_S = 5  # of one input; a few milliseconds are usual
+_SHOWN_CHARACTERS = 3_000  # of what libFuzzer says at last
 _FOLDER = Path(".fuzz")
 
 
@@ -78,7 +79,7 @@ def _holds(name: str, runs: int, folder: Path) -> bool:
         ]
         process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if process.returncode:
-            print(process.stdout.decode(errors="replace"))
+            print(process.stdout.decode(errors="replace")[-_SHOWN_CHARACTERS:])
             print(f"{name}: found something after {done} to {done + number} executions")
             return False
         done += number
