@@ -80,7 +80,7 @@ def test_a_line_of_the_document(tmp_path: Path, certs: Path, line: str, expected
         try:
             totals = daemon.wait_settled(expected.records)
             if "journalctl -f" in line:
-                os.killpg(shell.pid, signal.SIGINT)  # as Ctrl-C does
+                os.killpg(shell.pid, signal.SIGTERM)  # as Ctrl-C would, which a background job ignores
                 shell.wait(PATIENCE_S)
             else:
                 assert shell.wait(PATIENCE_S) == 0, "the line failed"
