@@ -25,7 +25,8 @@ _IN_SMALL_PIECES = 0xF0
 _SMALL_PIECES = 64
 _HELD_BYTES = 1024 + 256  # over the limit: the excerpt of what is skipped, and what a frame is told by
 _HEADER_BYTES = 1 << 20  # of Avro: a header is no record
-_TEXT_LINE = re.compile(rb"^[ \t\r\v\f]*[^ \t\r\v\f\n\[]", re.MULTILINE)  # of an array there may be no record
+# Of an array there may be no record, and NUL may end lines.
+_TEXT_LINE = re.compile(rb"^[ \t\r\v\f\0]*[^ \t\r\v\f\0\n\[]", re.MULTILINE)
 _LINE_FORMATS = frozenset({"json", "raw", "auto"})
 
 
