@@ -33,13 +33,16 @@ class Outcome(NamedTuple):
 def parse(line: bytes) -> Record:
     """A JSON object, its numbers as they were written."""
     text = line.decode()  # of bytes `loads` would take UTF-16, and surrogates
-    record = json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse)
+    record = _decode(text)
     assert isinstance(record, dict)
     return record
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+_decode = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse).decode
 
 
 def encode(format: str, block: bytes) -> Outcome:
