@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from tests.loadgen.segments import frame, write
 from tests.loadgen.sink import PATIENCE_S, Sink
 from tools.loadgen.cli import main
+from tools.loadgen.layouts import LAYOUTS
 from tools.loadgen.report import Report, count
 
 COMMAND = (sys.executable, "-m", "tools.loadgen")
@@ -83,6 +84,16 @@ def test_plain_raw_and_a_readable_summary(tmp_path: Path) -> None:
         assert sink.data.count(b" run=e2e seq=") == 10
     assert done.returncode == 0
     assert "run e2e: sent 10 raw records" in done.stdout
+
+
+def test_the_schema_stands_in_each_header_line() -> None:
+    with Sink() as sink:
+        done = run(
+            "--tcp-port", sink.port, "--plain", "--format", "mixed", "--count", 600, "--schema", "orders@3"
+        )
+    assert done.returncode == 0, done.stderr
+    headers = sorted(bytes(data).partition(b"\n")[0] for data in sink.received)
+    assert headers == sorted(f"INGEST/1 {name} schema=orders@3".encode() for name in LAYOUTS)
 
 
 def test_rate_and_seconds_send_what_they_say() -> None:
@@ -187,6 +198,10 @@ def test_an_unknown_certificate_says_what_to_do(pem: Path, processes: int) -> No
     [
         (["--udp", "--plain"], "exclude"),
         (["--udp", "--ca", "x"], "--ca"),
+        (["--udp", "--schema", "orders"], "--schema"),
+        (["--schema", "two words"], "no space"),
+        (["--schema", "é"], "ASCII"),
+        (["--schema", ""], "--schema"),
         (["--plain", "--insecure"], "--insecure"),
         (["--ca", "x", "--insecure"], "exclude"),
         (["--processes", "5", "--connections", "4"], "--connections"),

@@ -39,6 +39,7 @@ def test_connections_take_the_formats_in_turn(processes: int) -> None:
     assert avro.partition(b"\n")[2].startswith(LAYOUTS["avro"].preamble)
     assert (report.format, report.sent) == ("mixed", 1_600)
     assert len(report.ranges.confirmed) == 8
+    assert report.formats == dict.fromkeys(sorted(LAYOUTS), 200) | {"json": 400, "raw": 400}
     openings = sum(len(data.partition(b"\n")[2]) for data in sink.received)
     assert report.bytes == openings - len(LAYOUTS["avro"].preamble)
 
@@ -91,5 +92,15 @@ def test_a_mixed_run_needs_no_word_about_its_connections(tmp_path: Path) -> None
         done = CliRunner().invoke(main, [*options, "--report", str(path), "--json"])
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["sent"] == 600
+    assert json.loads(done.stdout)["formats"] == dict.fromkeys(LAYOUTS, 100)
     assert len(sink.received) == 6
     assert Report.read(path).format == "mixed"
+
+
+def test_the_summary_counts_each_format() -> None:
+    with Sink() as sink:
+        options = ["--tcp-port", str(sink.port), "--plain", "--format", "mixed", "--count", "6000"]
+        done = CliRunner().invoke(main, options)
+    assert (
+        "\n  avro 1,000, journald 1,000, json 1,000, protobuf 1,000, raw 1,000, syslog 1,000\n" in done.output
+    )

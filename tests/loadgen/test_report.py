@@ -11,7 +11,12 @@ from tools.loadgen.senders import Outcome
 
 def made() -> Report:
     outcome = Outcome(
-        sent=300, bytes=51_000, failed=7, confirmed=[(200, 299), (100, 199)], uncertain=[(500, 599)]
+        sent=300,
+        bytes=51_000,
+        failed=7,
+        confirmed=[(200, 299), (100, 199)],
+        uncertain=[(500, 599)],
+        formats={"raw": 100, "json": 200},
     )
     outcome.note("Connection reset by peer")
     return Report.of(outcome, "ab12cd34", "json", "tls", seconds=2.0, cpu_s=0.003)
@@ -32,6 +37,15 @@ def test_it_comes_back_from_its_file(tmp_path: Path) -> None:
     made().write(path)
     assert Report.read(path) == made()
     assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_a_report_from_before_formats_were_counted_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    made().write(path)
+    values = json.loads(path.read_text())
+    assert values.pop("formats") == {"json": 200, "raw": 100}
+    path.write_text(json.dumps(values))
+    assert Report.read(path).formats == {}
 
 
 def test_nothing_sent_divides_by_nothing() -> None:

@@ -7,6 +7,7 @@ well; 1 something failed, or verify is not exact; 2 the options make no sense.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +28,10 @@ _PORT = click.IntRange(1, 65535)
 _AT_LEAST_ONE = click.IntRange(min=1)
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _FILE = click.Path(dir_okay=False, path_type=Path)
+
+_WORD_LIMIT = 400
+"""Of a header line of 512 bytes, what is certainly left beside its other words."""
+_WORD = re.compile(rf"[!-~]{{1,{_WORD_LIMIT}}}")
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -72,6 +77,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     metavar="URL",
     help="Check records first by the schemas log_entry-<format> (avro, json, protobuf) of this registry.",
 )
+@click.option(
+    "--schema",
+    metavar="SUBJECT[@VERSION]",
+    help="Have the server judge the records by this JSON schema of its registry.",
+)
 @click.option("--report", type=_FILE, help="Write here what was sent, for verify.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
@@ -110,6 +120,7 @@ def _send(
     **load: Any,
 ) -> None:
     _check_transport(udp, plain, ca, insecure)
+    _check_schema(load["schema"], udp)
     connections = _connections(udp, format_name, connections)
     run_id = run_id or secrets.token_hex(4)
     if not RUN_PATTERN.fullmatch(run_id):
@@ -151,6 +162,18 @@ def _check_transport(udp: bool, plain: bool, ca: Path | None, insecure: bool) ->
         raise click.UsageError(f"{tls[0]} is about TLS, and {clear[0]} uses none: leave one of them out")
     if len(tls) == 2:
         raise click.UsageError("--ca and --insecure exclude each other: check the certificate or do not")
+
+
+def _check_schema(schema: str | None, udp: bool) -> None:
+    """Whether a header line can carry it: one word of printable ASCII."""
+    if schema is None:
+        return
+    if udp:
+        raise click.UsageError("--schema stands in the header line, and datagrams have none: leave out --udp")
+    if not _WORD.fullmatch(schema):
+        raise click.UsageError(
+            f"--schema {schema!r}: 1 to {_WORD_LIMIT} printable ASCII characters, no space"
+        )
 
 
 def _connections(udp: bool, format_name: str, asked: int | None) -> int:
@@ -196,6 +219,8 @@ def _tell(report: Report, as_json: bool) -> None:
         f"failed {report.failed:,}, uncertain {report.uncertain:,}; "
         f"{report.cpu_us_per_record:.3f} us of CPU per record"
     )
+    if len(report.formats) > 1:
+        click.echo("  " + ", ".join(f"{name} {sent:,}" for name, sent in report.formats.items()))
 
 
 @main.command("verify")

@@ -108,12 +108,13 @@ def _run_share(
         running = [threads.submit(lane.run) for lane in lanes]
         _wait(running, lanes, control, tick)
     total, problem = Outcome(), ""
-    for lane, future in zip(lanes, running, strict=True):
+    for (number, _), lane, future in zip(share, lanes, running, strict=True):
         try:
             future.result()
         except SetupError as error:
             problem = str(error)
             lane.outcome.note(problem)
+        lane.outcome.formats[plan.format_of(number)] = lane.outcome.sent
         total.merge(lane.outcome)
     if problem and not total.sent:
         raise SetupError(problem)
@@ -124,13 +125,13 @@ def _lane(
     plan: Plan, pools: _Pools, control: Control, number: int, work: Work, step_s: float, first_s: float
 ) -> Lane:
     """Lane `number`, which sends the format whose turn it is."""
-    name = plan.formats[number % len(plan.formats)]
+    name = plan.format_of(number)
     pool = pools[name]
     return Lane(
         work,
         Pace(step_s, first_s),
         Renderer(pool, number * pool.records // plan.connections, work.batch),
-        partial(connect, plan.target, name, pool.group.total_bytes, pool.layout.preamble),
+        partial(connect, plan.target, plan.header(name), pool.group.total_bytes, pool.layout.preamble),
         control.stopped,
         partial(control.progress, number),
     )

@@ -39,11 +39,20 @@ class Plan:
     interval_s: float | None = None
     seconds: float | None = None
     count: int | None = None
+    schema: str | None = None
 
     @property
     def formats(self) -> tuple[str, ...]:
         """The formats that are sent: connections take them in turn."""
         return formats_of(self.format)
+
+    def format_of(self, lane: int) -> str:
+        """The format whose turn it is on this connection."""
+        return self.formats[lane % len(self.formats)]
+
+    def header(self, format_name: str) -> str:
+        """What a connection says of itself, behind the protocol's name."""
+        return format_name if self.schema is None else f"{format_name} schema={self.schema}"
 
     @property
     def batch_records(self) -> int:

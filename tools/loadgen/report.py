@@ -3,7 +3,7 @@
     {"version": 1, "run": "ab12cd34", "format": "json", "transport": "tls",
      "sent": …, "bytes": …, "seconds": …, "rate": …, "failed": …, "uncertain": …, "behind": …, "late_s": …,
      "cpu_seconds": …, "cpu_us_per_record": …, "notes": {"what went wrong": times},
-     "ranges": {"confirmed": [[first, last], …], "uncertain": [[first, last], …]}}
+     "formats": {"json": sent, …}, "ranges": {"confirmed": [[first, last], …], "uncertain": [[first, last], …]}}
 
 `confirmed` sequences were sent and their connection was closed in order (UDP: handed to the kernel); `uncertain`
 ones were sent on a connection that broke. sent = confirmed + uncertain. The file is written beside its name and
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ class Report:
     cpu_us_per_record: float
     notes: dict[str, int]
     ranges: Ranges
+    formats: dict[str, int] = field(default_factory=dict)
+    """Of `sent`, how many were of each format; reports of before lack it, and verify needs it not."""
 
     @classmethod
     def of(
@@ -77,6 +79,7 @@ class Report:
             cpu_us_per_record=round(cpu_s / outcome.sent * 1e6, 4) if outcome.sent else 0.0,
             notes=outcome.notes,
             ranges=Ranges(merged(outcome.confirmed), merged(outcome.uncertain)),
+            formats=dict(sorted(outcome.formats.items())),
         )
 
     def summary(self) -> dict[str, Any]:

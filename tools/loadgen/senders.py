@@ -47,6 +47,8 @@ class Outcome:
     uncertain: list[Span] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
     """What went wrong, in words, and how often."""
+    formats: dict[str, int] = field(default_factory=dict)
+    """Of `sent`, how many were of each format. A lane knows nothing of formats: whoever merges lanes fills it in."""
 
     def note(self, what: str, times: int = 1) -> None:
         """Count something that went wrong."""
@@ -63,6 +65,8 @@ class Outcome:
         self.uncertain += other.uncertain
         for what, times in other.notes.items():
             self.note(what, times)
+        for name, sent in other.formats.items():
+            self.formats[name] = self.formats.get(name, 0) + sent
 
 
 @dataclass(frozen=True, slots=True)

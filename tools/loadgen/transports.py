@@ -99,20 +99,20 @@ def client_tls(ca_file: str | None, insecure: bool) -> ssl.SSLContext:
     return context
 
 
-def connect(target: Target, format_name: str, datagram_bytes: int, preamble: bytes = b"") -> Transport:
+def connect(target: Target, header: str, datagram_bytes: int, preamble: bytes = b"") -> Transport:
     """Open a transport and say the header line, and what the format's stream begins with (`preamble`).
 
-    OSError: try again. SetupError: do not.
+    `header` is the format and the keys behind it, as in `json schema=orders`. OSError: try again. SetupError: do not.
     """
     if target.udp:
         return UdpTransport(target, datagram_bytes)
-    return TcpTransport(target, format_name, preamble)
+    return TcpTransport(target, header, preamble)
 
 
 class TcpTransport:
     """A TCP connection with its header line sent, with or without TLS."""
 
-    def __init__(self, target: Target, format_name: str, preamble: bytes = b"") -> None:
+    def __init__(self, target: Target, header: str, preamble: bytes = b"") -> None:
         plain = socket.create_connection((target.address, target.port), CONNECT_TIMEOUT_S)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -122,7 +122,7 @@ class TcpTransport:
             self._readable.register(self._socket, select.POLLIN)
             self._heard = b""
             self._interrupted = False
-            self.send(memoryview(f"INGEST/1 {format_name}\n".encode() + preamble))
+            self.send(memoryview(f"INGEST/1 {header}\n".encode() + preamble))
         except BaseException:
             plain.close()
             raise
