@@ -134,10 +134,12 @@ class Syslog(Section, frozen=True):
 
 
 class Schema(Section, frozen=True):
-    max_future: Annotated[float, _duration("a record with a later timestamp is rejected")] = 86_400.0
-    min_timestamp: Annotated[str, _text("a record with an earlier timestamp is rejected")] = (
-        "1970-01-01T00:00:00Z"
-    )
+    max_future: Annotated[
+        float, _duration("a record with a later timestamp is rejected, syslog or journal text put right")
+    ] = 86_400.0
+    min_timestamp: Annotated[
+        str, _text("a record with an earlier timestamp is rejected, syslog or journal text put right")
+    ] = "1970-01-01T00:00:00Z"
     max_message_chars: Annotated[int, _count("a longer message is rejected", "characters", 1, GB)] = 1_000_000
     services: Annotated[dict[str, str], _text("JSON schema of a service's records, subject[@version]")] = {}
 

@@ -2,20 +2,22 @@
 
 What is counted of a block anyway tells whether all of it is well: its least and greatest timestamp, its services, and
 its size, since no message in it can be longer. So a good block costs the same whatever its number of records. Only a
-block that this cannot clear is decoded again. Types and levels need no look: the formats have made them.
+block that this cannot clear is decoded again. Types and levels need no look: the formats have made them. Text of
+syslog and of journals is not rejected, but mended (mend.py).
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 from formats.record import DETAIL_LIMIT, Encoded
-from ingestd.schema.rules import failures, heads, sift, split
+from ingestd.schema.mend import KEPT_FORMATS, mended
+from ingestd.schema.rules import Head, failures, heads, sift, split
 from ingestd.schema.schema import Schema
 
 #: How long the end of the window is taken as it was computed.
@@ -70,10 +72,41 @@ class RecordRules:
             return encoded
         lines = split(block)
         wrong = {} if self._schema.admits(block) else failures(self._schema, lines)
-        for number, head in enumerate(heads(block)):
-            if not self._limits.min_timestamp <= head.timestamp <= self._latest:
+        counted = heads(block)
+        for number, head in enumerate(counted):
+            if not self._is_in_window(head.timestamp):
                 wrong[number] = self._out_of_window(head.timestamp)
-        return sift(encoded, lines, wrong)
+        if encoded.format not in KEPT_FORMATS:
+            return sift(encoded, lines, wrong)
+        kept = self._mend(lines, counted, wrong)
+        return sift(encoded, lines, {number: wrong[number] for number in wrong.keys() - kept}, kept)
+
+    def _mend(
+        self, lines: Sequence[bytes], counted: Sequence[Head], wrong: Iterable[int]
+    ) -> dict[int, bytes]:
+        """Of the lines that are wrong those that can be put right, so that they break no rule."""
+        kept = {}
+        for number in wrong:
+            faults = self._faults(counted[number])
+            if not faults:
+                continue
+            line = mended(lines[number], faults, self._max_service_chars)
+            if not self._schema.why_not(line):
+                kept[number] = line
+        return kept
+
+    def _faults(self, head: Head) -> dict[str, str]:
+        """What is wrong with the time and the service of a record, by field."""
+        faults = {}
+        if not self._is_in_window(head.timestamp):
+            faults["timestamp"] = self._out_of_window(head.timestamp)
+        if len(head.service) > self._max_service_chars:
+            rule = f"{len(head.service)} characters are more than {self._max_service_chars}"
+            faults["service"] = f"record /service: rule /properties/service/maxLength: {rule}"
+        return faults
+
+    def _is_in_window(self, timestamp: str) -> bool:
+        return self._limits.min_timestamp <= timestamp <= self._latest
 
     def _compute(self) -> None:
         self._computed_s = self._clock()

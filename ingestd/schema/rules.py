@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import msgspec
@@ -116,7 +117,7 @@ class ServiceRules:
         return sift(encoded, lines, wrong)
 
 
-class _Head(msgspec.Struct, gc=False):
+class Head(msgspec.Struct, gc=False):
     """What is counted of a record."""
 
     timestamp: str
@@ -124,7 +125,7 @@ class _Head(msgspec.Struct, gc=False):
     service: str
 
 
-_HEADS: Final = msgspec.json.Decoder(_Head)
+_HEADS: Final = msgspec.json.Decoder(Head)
 
 
 def split(block: bytes) -> list[bytes]:
@@ -132,7 +133,7 @@ def split(block: bytes) -> list[bytes]:
     return [line + b"\n" for line in block.split(b"\n")[:-1]]
 
 
-def heads(block: bytes) -> list[_Head]:
+def heads(block: bytes) -> list[Head]:
     """What is counted of each record."""
     return _HEADS.decode_lines(block)
 
@@ -142,9 +143,17 @@ def failures(schema: Schema, lines: Sequence[bytes]) -> dict[int, str]:
     return {number: why for number, line in enumerate(lines) if (why := schema.why_not(line))}
 
 
-def sift(encoded: Encoded, lines: Sequence[bytes], failures: Mapping[int, str]) -> Encoded:
-    """The block without the lines in `failures`, which become rejects with the reason given there."""
-    if not failures:
+def sift(
+    encoded: Encoded,
+    lines: Sequence[bytes],
+    failures: Mapping[int, str],
+    mended: Mapping[int, bytes] = MappingProxyType({}),
+) -> Encoded:
+    """The block with the lines in `mended` as they are there, and without the lines in `failures`.
+
+    These become rejects with the reason given there.
+    """
+    if not failures and not mended:
         return encoded
     rows = []
     rejects = list(encoded.rejects)
@@ -152,6 +161,7 @@ def sift(encoded: Encoded, lines: Sequence[bytes], failures: Mapping[int, str]) 
         if number in failures:
             rejects.append(Reject(REASON, line[:-1], failures[number]))
         else:
+            line = mended.get(number, line)
             head = _HEADS.decode(line)
             rows.append(Row(line, head.timestamp, head.level, head.service))
     left = Encoded(encoded.format, rejects=rejects)

@@ -95,6 +95,27 @@ def test_a_timestamp_out_of_the_window_is_rejected_and_its_neighbours_stored(dae
     assert daemon.metric("ingestd_records_rejected_total", reason="schema", format="json") == 1
 
 
+def test_text_of_syslog_and_journals_is_kept(daemon: Daemon) -> None:
+    name = "n" * 300
+    daemon.send(
+        b"<12>1 2999-01-01T00:00:00Z h app - - - late\n"
+        b"<12>Nov 20 12:00:00 h app: good\n"
+        b'{"__REALTIME_TIMESTAMP":"1763640000000000","SYSLOG_IDENTIFIER":"%b","MESSAGE":"long"}\n'
+        % name.encode()
+    )
+    totals = daemon.wait_settled(3)
+    assert (totals["written"], totals["rejected"]) == (3, 0)
+    records = {record["message"]: record for record in daemon.records()}
+    late, long = records["late"], records["long"]
+    assert (late["service"], late["level"], late["format"]) == ("app", "WARN", "syslog")
+    assert late["timestamp"] == late["received_at"]
+    assert late["original.timestamp"] == "2999-01-01T00:00:00.000000Z"
+    assert late["parse_error"].startswith("schema: record /timestamp: rule schema.max_future: 2999-01-01T")
+    assert (long["service"], long["original.service"]) == (name[:255], name)
+    assert (long["timestamp"], long["format"]) == ("2025-11-20T12:00:00.000000Z", "journald")
+    assert "parse_error" not in records["good"]
+
+
 def test_a_connection_names_its_schema(daemon: Daemon) -> None:
     register(daemon, "orders", SCHEMA)
     send_as(

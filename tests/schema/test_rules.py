@@ -18,8 +18,8 @@ NOW_S = 1_795_176_000.0  # 2026-11-20T12:00:00Z
 LIMITS = Limits("2000-01-01T00:00:00.000000Z", 60.0, 1_000)
 
 
-def encoded(*records: dict[str, object]) -> Encoded:
-    made = Encoded("json", [], levels={}, services=set(), rejects=[])
+def encoded(*records: dict[str, object], format: str = "json") -> Encoded:
+    made = Encoded(format, [], levels={}, services=set(), rejects=[])
     rows = []
     for record in records:
         whole: dict[str, Any] = {
@@ -95,6 +95,68 @@ def test_a_record_that_breaks_a_default_rule_costs_only_itself(wrong: dict[str, 
     assert second.reason == "schema"
     assert second.detail.startswith(detail)
     assert json.loads(second.data)["message"] == wrong.get("message", "m")
+
+
+RECEIVED = {"received_at": "2026-11-20T12:00:00.000001Z"}
+FUTURE = "2026-11-20T12:01:00.000001Z"
+PAST = "1999-12-31T23:59:59.999999Z"
+
+
+@pytest.mark.parametrize("format", ["syslog", "journald"])
+def test_text_that_breaks_a_default_rule_is_put_right(format: str) -> None:
+    long = "é" * 256
+    block = encoded(
+        {"n": 0},
+        {"n": 1, "timestamp": FUTURE, "sd.a.b": [1.50, {}], **RECEIVED},
+        {"n": 2, "service": long, "timestamp": PAST, "parse_error": 'invalid_utf8: "why"', **RECEIVED},
+        {"n": 3, "service": long},
+        format=format,
+    )
+    after = rules().check(block)
+    good, late, both, named = left(after)
+    assert good == left(block)[0]
+    assert late == {
+        **left(block)[1],
+        "timestamp": RECEIVED["received_at"],
+        "original.timestamp": FUTURE,
+        "parse_error": f"schema: record /timestamp: rule schema.max_future: {FUTURE} is later than "
+        "2026-11-20T12:01:00.000000Z",
+    }
+    assert both == {
+        **left(block)[2],
+        "timestamp": RECEIVED["received_at"],
+        "service": "é" * 255,
+        "original.timestamp": PAST,
+        "original.service": long,
+        "parse_error": f'invalid_utf8: "why"; schema: record /timestamp: rule schema.min_timestamp: {PAST} '
+        f"is before {LIMITS.min_timestamp}; schema: record /service: rule /properties/service/maxLength: "
+        "256 characters are more than 255",
+    }
+    assert (named["service"], named["original.service"]) == ("é" * 255, long)
+    assert (after.format, after.records, after.rejects) == (format, 4, [])
+    assert after.nbytes == len(b"".join(after.chunks))
+    assert (after.first, after.last) == ("2026-11-20T12:00:00.000000Z", RECEIVED["received_at"])
+    assert (after.levels, after.services) == ({"INFO": 4}, {"api", "é" * 255})
+    assert rules().check(after) is after
+    assert b"1.5," in after.chunks[0]
+
+
+def test_text_too_long_to_be_kept_is_rejected_as_it_came() -> None:
+    oversize = {"message": "m" * 1_001}
+    block = encoded(oversize, {**oversize, "timestamp": FUTURE, **RECEIVED}, {"n": 2}, format="syslog")
+    lines = b"".join(block.chunks).splitlines()
+    after = rules().check(block)
+    assert [record["n"] for record in left(after)] == [2]
+    assert [reject.data for reject in after.rejects] == lines[:2]
+    assert {reject.reason for reject in after.rejects} == {"schema"}
+
+
+def test_own_rules_reject_text_too() -> None:
+    both = All([rules(), OwnRules(Named(Schema("o", {"required": ["n"]})))])
+    late = {"timestamp": FUTURE, **RECEIVED}
+    after = both.check(encoded({"n": 1, **late}, late, format="syslog"))
+    assert [record["n"] for record in left(after)] == [1]
+    assert len(after.rejects) == 1
 
 
 def test_a_large_block_of_good_messages_passes() -> None:
