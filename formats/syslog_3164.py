@@ -2,9 +2,10 @@
 
     <34>Oct 11 22:14:15 mymachine su[230]: text      the RFC; also ISO times, a year, no host, no tag, no PRI
     <189>29: *Mar  1 18:46:11.123 UTC: %SYS-5-CONFIG_I: text           Cisco: sequence number, mnemonic
-    <166>%ASA-6-302013: text    <13>text             no time at all
+    <166>%ASA-6-302013: text    <13>tag: text    <13>text             no time at all
 
-Without a PRI there must be a time. A word before the tag is the host; a single word that a colon ends is the tag.
+Without a PRI there must be a time. A word before the tag is the host; a single word that a colon ends is the tag. Where
+there is no time either, a tag without a process id must look like a name: `<13>12:30:00: text` has none.
 The tag goes to the service, Cisco's `%FACILITY-SEVERITY-MNEMONIC` to service and `msgid`, its numbers to `sequence` and
 `counter`.
 
@@ -47,6 +48,7 @@ _mnemonic = re.compile(r":?[ ]{0,8}+%((?:[A-Z0-9_]{1,64}+-){1,4}+)([A-Z0-9_]{1,6
 _host = re.compile(rf"({_HOST})(?:[ ]{{1,8}}+|\Z)")
 _tag = re.compile(r"([^\s\[:]{1,128}+(?::{1,2}[^\s\[:]{1,128}+){0,8}+)(?:\[([^\]\s]{1,128}+)\])?:(?:[ ]|\Z)")
 _tag_with_pid = re.compile(r"([^\s\[]{1,128}+)\[([^\]\s]{1,128}+)\](?::[ ]?|[ ]|\Z)")
+_tag_alone = re.compile(r"([A-Za-z_][A-Za-z0-9_./@-]{0,127}+)(?:\[([^\]\s]{1,128}+)\])?:(?:[ ]|\Z)")
 _origin = re.compile(rf"(?:({_HOST})[ ])?([^\s\[:]{{1,128}}+)(?:\[([^\]\s]{{1,128}}+)\])?")
 _CACHED_LIMIT = 512  # characters of an origin: what is kept is for senders to choose
 
@@ -60,6 +62,8 @@ def read(severity: Severity | None, rest: str, received: datetime, zone: tzinfo)
         raise DecodeError("invalid_syslog", f"begins with neither PRI nor time: {rest[:80]!r}")
     cisco = _mnemonic.match(text)
     tag = None if cisco else _tag_with_pid.match(text)
+    if timestamp is None and tag is None and cisco is None:
+        tag = _tag_alone.match(text)
     if timestamp is not None and cisco is None and fields.get("hostname") is None:
         tag = _tag.match(text) or tag
         named = None if tag else _host.match(text)

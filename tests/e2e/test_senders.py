@@ -294,13 +294,13 @@ def test_python_syslog_handler(tmp_path: Path, kind: socket.SocketKind) -> None:
         handler = logging.handlers.SysLogHandler(
             address, logging.handlers.SysLogHandler.LOG_LOCAL3, socktype=kind
         )
-        handler.setFormatter(logging.Formatter("api[77]: %(message)s"))
+        handler.setFormatter(logging.Formatter("api: %(message)s"))
         logger = logging.Logger("sender")
         logger.addHandler(handler)
         for number in range(10):
             logger.warning("no route %d", number)
         for number, record in enumerate(written(daemon, 10, syslog=10)):  # before the connection ends
-            assert_fields(record, message=f"no route {number}", service="api", procid="77", level="WARN")
+            assert_fields(record, message=f"no route {number}", service="api", level="WARN")
             assert (record["facility"], record["severity"]) == ("local3", "warning")
         handler.close()
 
