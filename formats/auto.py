@@ -17,6 +17,7 @@ from formats.runs import Runs
 
 def _encode_syslog(block: bytes, context: Context) -> list[Encoded]:
     """Lines that are syslog; in them NUL is a character, where syslog's own framing takes it for an end."""
+    block = block.replace(b"\0\n", b"\n")
     if b"\0" in block:
         block = syslog_framing.join(block.removesuffix(b"\n").split(b"\n"))
     return syslog.encode(block, context)
@@ -32,13 +33,15 @@ _MANY_RUNS = 16  # each costs some 20 us, as much as 20 to 50 lines
 
 
 _PRI = re.compile(rb"<[0-9]{1,3}>")
+_MESSAGE = re.compile(rb"^" + detect.PRI + rb"[^\n]*+", re.MULTILINE)
 _END = re.compile(rb"[\n\0]")
 
 
 class Stream(Lines):
     """Lines ended by LF; by NUL too where the first one begins with a PRI and ends so.
 
-    That is how Python's SysLogHandler and others send syslog over TCP. In all other streams NUL is a character.
+    That is how Python's SysLogHandler and others send syslog over TCP. What begins with a PRI there keeps a NUL before
+    its LF, which tells detection that it is a message, whatever its text. In all other streams NUL is a character.
     """
 
     __slots__ = ("_is_open", "_nul_ends")
@@ -52,7 +55,9 @@ class Stream(Lines):
         if self._is_open and (end := _END.search(data)) is not None:
             self._is_open = False
             self._nul_ends = end[0] == b"\0" and _PRI.match(self._pending + data[:6]) is not None
-        return super().feed(data.replace(b"\0", b"\n") if self._nul_ends else data)
+        if not self._nul_ends:
+            return super().feed(data)
+        return _MESSAGE.sub(rb"\g<0>\0", super().feed(data.replace(b"\0", b"\n")))
 
 
 def encode(block: bytes, context: Context) -> list[Encoded]:

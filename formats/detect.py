@@ -5,7 +5,8 @@ syslog with counted octets. Anything else is lines, which may be of any kind in 
 
     {   [{                    JSON; of these, what has only a journal's names, and its time or cursor, is its JSON
     <PRI>, at most 191        syslog if RFC 5424's version and time follow, or any form of RFC 3164 with a time, a tag
-                              with its process id, a tag alone where the facility is not kern, or Cisco's mnemonic
+                              with its process id, a tag alone where the facility is not kern, or Cisco's mnemonic;
+                              anything where the line ends with NUL, as messages of SysLogHandler do
     Nov 20 12:00:00 host tag: syslog without a PRI; so is rsyslog's time, of six digits and an offset
     anything else             raw text; so `<html>`, `<14> is a number`, `<5>text` and `34 bottles`
 
@@ -33,6 +34,9 @@ _EXPORT = (b"__CURSOR=", b"__REALTIME_TIMESTAMP=", b"__MONOTONIC_TIMESTAMP=", b"
 _COUNTED = re.compile(rb"[1-9][0-9]{0,8} <[0-9]{1,3}>")  # RFC 6587 section 3.4.1
 _MAY_BE_COUNTED = re.compile(rb"[1-9][0-9]{0,8}(?: (?:<[0-9]{0,3})?)?\Z")
 
+PRI = rb"<(?:[0-9]|[1-9][0-9]|1[0-8][0-9]|19[01])>"
+"""A pattern of what begins a message, RFC 5424 section 6.2.1."""
+
 _MONTH_NAMES = b"Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _BSD = rb"(?:" + _MONTH_NAMES + rb") [ 0-3]?[0-9] (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}"
 _ISO = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
@@ -43,12 +47,12 @@ _LEVEL_NAMES = "|".join(name for name in levels.NAMES if len(name) > 1).encode()
 _HOST = rb"(?!(?i:" + _LEVEL_NAMES + rb") )[A-Za-z0-9_](?:[A-Za-z0-9_.:-]{0,253}[A-Za-z0-9_])?"
 _TAG = _NAME + rb"(?:" + _PID + rb")?: "
 _with_pri = re.compile(
-    rb"<(?:(?:[0-9]|[1-9][0-9]|1[0-8][0-9]|19[01])>"
-    rb"(?:[1-9][0-9]? (?:- (?:[!-~]{1,255} ){4}[-\[]|" + _ISO + rb")"
+    PRI + rb"(?:[1-9][0-9]? (?:- (?:[!-~]{1,255} ){4}[-\[]|" + _ISO + rb")"
     rb"|:?[ ]?[*.]?(?:" + _BSD + rb"|" + _ISO + rb")[ .:Z+-]"
     rb"|[0-9A-Za-z_.:* -]{0,100}?" + _CISCO + rb"|" + _NAME + _PID + rb":?[ ])"
-    rb"|(?:[89]|[1-9][0-9]|1[0-8][0-9]|19[01])>" + _TAG + rb")"
+    rb"|<(?:[89]|[1-9][0-9]|1[0-8][0-9]|19[01])>" + _TAG
 )
+_pri = re.compile(PRI)
 _without_pri = re.compile(
     rb"[*.]?"
     + _BSD
@@ -138,7 +142,7 @@ def lines_of(block: bytes) -> list[tuple[str, bytes]]:
     kinds = np.zeros(starts.size, np.uint8)
     kinds[classes == _OBJECT] = _JSON
     if (classes > _UNCLEAR).any():
-        kinds[_syslog_lines(block, octets, starts, classes)] = _SYSLOG
+        kinds[_syslog_lines(block, octets, starts, ends, classes)] = _SYSLOG
     for index in np.flatnonzero(classes == _UNCLEAR).tolist():
         line = block[starts[index] : ends[index]]
         if line.isspace():
@@ -159,7 +163,9 @@ def lines_of(block: bytes) -> list[tuple[str, bytes]]:
     ]
 
 
-def _syslog_lines(block: bytes, octets: _Octets, starts: _Positions, classes: _Octets) -> _Positions:
+def _syslog_lines(
+    block: bytes, octets: _Octets, starts: _Positions, ends: _Positions, classes: _Octets
+) -> _Positions:
     """The indices of lines that are syslog."""
     octets = np.concatenate((octets, _PADDING))  # so that no line is too short to be looked at
     found = []
@@ -170,6 +176,9 @@ def _syslog_lines(block: bytes, octets: _Octets, starts: _Positions, classes: _O
         found.append(with_pri[is_common])
         rest = with_pri[~is_common]
         found.append(_matching(_with_pri, block, starts, rest))
+        lasts = ends[rest] - 1
+        lasts -= octets[lasts] == ord("\n")
+        found.append(_matching(_pri, block, starts, rest[octets[lasts] == 0]))
     months = np.flatnonzero(classes == _MONTH)
     at = starts[months]
     may_be = (octets[at + 6] == ord(" ")) | np.isin(octets[at], (ord("*"), ord(".")))

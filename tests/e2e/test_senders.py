@@ -286,21 +286,23 @@ def test_protobuf_producer(tmp_path: Path, certs: Path) -> None:
             )
 
 
+@pytest.mark.parametrize("tag", ["api: ", ""])
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM], ids=["udp", "tcp"])
-def test_python_syslog_handler(tmp_path: Path, kind: socket.SocketKind) -> None:
+def test_python_syslog_handler(tmp_path: Path, kind: socket.SocketKind, tag: str) -> None:
     """It ends each message with NUL, over TCP too, and sends neither time nor host."""
     with Daemon(tmp_path) as daemon:
         address = daemon.udp if kind is socket.SOCK_DGRAM else daemon.tcp
         handler = logging.handlers.SysLogHandler(
             address, logging.handlers.SysLogHandler.LOG_LOCAL3, socktype=kind
         )
-        handler.setFormatter(logging.Formatter("api: %(message)s"))
+        handler.setFormatter(logging.Formatter(tag + "%(message)s"))
         logger = logging.Logger("sender")
         logger.addHandler(handler)
         for number in range(10):
             logger.warning("no route %d", number)
         for number, record in enumerate(written(daemon, 10, syslog=10)):  # before the connection ends
-            assert_fields(record, message=f"no route {number}", service="api", level="WARN")
+            service = "api" if tag else "unknown"
+            assert_fields(record, message=f"no route {number}", service=service, level="WARN")
             assert (record["facility"], record["severity"]) == ("local3", "warning")
         handler.close()
 

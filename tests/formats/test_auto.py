@@ -152,8 +152,9 @@ def test_pure_blocks_are_what_their_format_makes_of_them() -> None:
 @pytest.mark.parametrize(
     ("sent", "block"),
     [
-        (b"<13>a[1]: b\0<13>a[1]: c\0", b"<13>a[1]: b\n<13>a[1]: c\n"),
-        (b"<13>a[1]: b\0<13>a[1]: c\n\0", b"<13>a[1]: b\n<13>a[1]: c\n\n"),
+        (b"<13>a[1]: b\0<13>a[1]: c\0", b"<13>a[1]: b\0\n<13>a[1]: c\0\n"),
+        (b"<13>a[1]: b\0<13>a[1]: c\n\0", b"<13>a[1]: b\0\n<13>a[1]: c\0\n\n"),
+        (b'<13>\0{"a":1}\0<14> b\0', b'<13>\0\n{"a":1}\n<14> b\0\n'),
         (b"<13>a[1]: b\n<13>a[1]: c\0d\n", b"<13>a[1]: b\n<13>a[1]: c\0d\n"),
         (b"text\0more\n", b"text\0more\n"),
         (b"<b>\0more\n", b"<b>\0more\n"),
@@ -173,5 +174,22 @@ def test_nul_ends_lines_of_a_stream_of_syslog_that_begins_so(sent: bytes, block:
 def test_a_line_over_the_limit_that_nul_ends_costs_only_itself() -> None:
     stream = auto.Stream(20)
     assert stream.feed(b"<13>" + b"x" * 50) == b""
-    assert stream.feed(b"\0<13>a\0") == b"<13>a\n"
+    assert stream.feed(b"\0<13>a\0") == b"<13>a\0\n"
     assert stream.oversize == [b"<13>" + b"x" * 50]
+
+
+def test_messages_without_a_tag_in_a_stream_that_nul_ends() -> None:
+    stream = auto.Stream(1000)
+    block = stream.feed(b'<12>low disk\0<11> a\tb\0{"message":"m"}\0<192>text\0plain\0' + b"<12>more\0" * 20)
+    found = [
+        (record["message"], record.get("level"), record.get("facility"))
+        for record in encode("auto", block).records
+    ]
+    assert found[:5] == [
+        ("low disk", "WARN", "user"),
+        (" a\tb", "ERROR", "user"),
+        ("m", "INFO", None),
+        ("<192>text", "INFO", None),
+        ("plain", "INFO", None),
+    ]
+    assert found[5:] == [("more", "WARN", "user")] * 20

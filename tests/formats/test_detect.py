@@ -118,6 +118,14 @@ def test_naughty_strings_are_text() -> None:
     assert "journald" not in kinds_of(path.read_bytes())
 
 
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\n\0", b"\n\n"])
+def test_nul_at_the_end_of_a_line_with_a_pri(ending: bytes) -> None:
+    for text in (b"<12>text\0", b"<14> is a number\0", b"<0>\0"):
+        assert kinds_of(text + ending)[0] == "syslog"
+    for text in (b"<12>text", b"<12>te\0xt", b"<192>text\0", b"<012>text\0", b"<a>\0", b"<\0", b"<", b"\0"):
+        assert kinds_of(text + ending)[0] == "raw"
+
+
 @pytest.mark.parametrize(
     ("head", "format"),
     [
