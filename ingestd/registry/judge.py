@@ -4,7 +4,10 @@ Schemas come from strangers, and both questions can be made to take for ever: wh
 another does is exponential in its size, Avro's unions are quadratic, and the libraries keep the GIL meanwhile. So each
 case is one process that lives for a moment, with limits of time and memory, at low priority:
 
-    Case, as JSON --stdin--> python -m ingestd.registry.judge --stdout--> Verdict, as JSON
+    Case, as JSON --stdin--> python -m ingestd.registry.judge --stdout--> Verdict, as JSON, and LF; "+" if it is light
+
+A JSON schema is tried out behind its verdict (schema/trial.py), with limits of its own: one that ends the process there
+may be kept, and is for others than the workers.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ TIMEOUT_S: Final = 10
 MEMORY_BYTES: Final = 2 << 30
 
 _PRIORITY: Final = 10
+
+_LIGHT: Final = b"+"
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -51,6 +56,8 @@ class Verdict(msgspec.Struct, frozen=True):
     normal: str
     identity: str
     conflicts: list[list[str]]
+    light: bool = False
+    """Whether workers may compile it at once; only of JSON schemas, and not known to `find`."""
 
 
 class _Failure(msgspec.Struct, frozen=True, tag=True):
@@ -66,28 +73,25 @@ class _Success(msgspec.Struct, frozen=True, tag=True):
 def judge(case: Case) -> Verdict:
     """Ask a process. Raises SchemaError where it is no schema, or none that can be judged within the limits."""
     try:
-        done = subprocess.run(
+        told = subprocess.run(
             [sys.executable, "-P", "-m", __name__],
             input=msgspec.json.encode(case),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=2 * TIMEOUT_S,  # of a machine that is busy with something else
             check=False,
+        ).stdout
+    except subprocess.TimeoutExpired as expired:
+        told = expired.stdout or b""
+    first, newline, rest = told.partition(b"\n")
+    if not newline:
+        raise SchemaError(
+            f"it cannot be judged within {TIMEOUT_S} s and {MEMORY_BYTES >> 20} MiB; make it simpler"
         )
-    except subprocess.TimeoutExpired:
-        raise _too_costly() from None
-    if done.returncode:
-        raise _too_costly()
-    answer = msgspec.json.decode(done.stdout, type=_Success | _Failure)
+    answer = msgspec.json.decode(first, type=_Success | _Failure)
     if isinstance(answer, _Failure):
         raise SchemaError(answer.reason)
-    return answer.verdict
-
-
-def _too_costly() -> SchemaError:
-    return SchemaError(
-        f"it cannot be judged within {TIMEOUT_S} s and {MEMORY_BYTES >> 20} MiB; make it simpler"
-    )
+    return msgspec.structs.replace(answer.verdict, light=rest == _LIGHT)
 
 
 def find(case: Case) -> Verdict:
@@ -112,12 +116,28 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(_PRIORITY)
+    case = msgspec.json.decode(sys.stdin.buffer.read(), type=Case)
     answer: _Success | _Failure
     try:
-        answer = _Success(find(msgspec.json.decode(sys.stdin.buffer.read(), type=Case)))
+        answer = _Success(find(case))
     except SchemaError as error:
         answer = _Failure(str(error).encode(errors="replace").decode())
-    sys.stdout.buffer.write(msgspec.json.encode(answer))
+    _tell(msgspec.json.encode(answer) + b"\n")
+    if case.kind == "JSON" and isinstance(answer, _Success) and _is_light(case.schema):
+        _tell(_LIGHT)
+
+
+def _is_light(schema: Document) -> bool:
+    from ingestd.schema import schema as json_schema
+    from ingestd.schema import trial
+
+    references = tuple((source.name, source.text) for source in schema.sources)
+    return trial.is_light(json_schema.Source("", 0, schema.text, references), ())
+
+
+def _tell(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

@@ -90,7 +90,9 @@ class Operations:
                 raise errors.incompatible(subject, conflicts)
             version = entries[-1].version + 1 if entries else 1
             schema_id = self._store.add(subject, version, row)
-        return Entry(subject, version, schema_id, *row, deleted=False)
+        return Entry(
+            subject, version, schema_id, row.kind, row.text, row.references, row.identity, deleted=False
+        )
 
     def look_up(self, subject: str, proposal: Proposal, normalize: bool, deleted: bool) -> Entry:
         """The version of a subject that is this schema."""
@@ -211,7 +213,8 @@ class Operations:
             if entry.kind != kind
         ]
         stored = verdict.normal if normalize else verdict.text
-        return Row(kind, stored, references, digest(kind, references, verdict.identity)), conflicts
+        identity = digest(kind, references, verdict.identity)
+        return Row(kind, stored, references, identity, verdict.light), conflicts
 
     def _document(self, text: str, references: Sequence[Reference]) -> Document:
         return Document(text, self._sources(references))

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 BUSY_TIMEOUT_S: Final = 5.0
 
 #: The layout below; a database with a greater number was made by a later release.
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 
 _TABLES: Final = """
 CREATE TABLE schemas (
@@ -30,6 +30,7 @@ CREATE TABLE schemas (
     text TEXT NOT NULL,
     refs TEXT NOT NULL,              -- JSON: [{"name", "subject", "version"}, …]
     digest BLOB NOT NULL UNIQUE,     -- of kind, refs and text
+    light INTEGER NOT NULL DEFAULT 0, -- a JSON schema that workers may compile at once, as far as is known
     identity BLOB NOT NULL           -- of kind, refs and normal form
 );
 CREATE TABLE versions (
@@ -42,6 +43,9 @@ CREATE TABLE versions (
 CREATE INDEX versions_of_schema ON versions (schema_id);
 CREATE TABLE levels (subject TEXT PRIMARY KEY, level TEXT NOT NULL) WITHOUT ROWID;
 """
+
+#: From layout 1, which did not know what is light.
+_FROM_1: Final = ("ALTER TABLE schemas ADD COLUMN light INTEGER NOT NULL DEFAULT 0",)
 
 _ENTRIES: Final = """
 SELECT subject, version, id, kind, text, refs, identity, deleted
@@ -77,6 +81,8 @@ class Row(NamedTuple):
     text: str
     references: tuple[Reference, ...]
     identity: bytes
+    light: bool = False
+    """A JSON schema that workers may compile at once."""
 
     @property
     def digest(self) -> bytes:
@@ -108,8 +114,8 @@ class Store:
         (layout,) = self._db.execute("PRAGMA user_version").fetchone()
         if layout > LAYOUT:
             raise sqlite3.DatabaseError(f"made by a later release (layout {layout}, known is {LAYOUT})")
-        if not layout:
-            for statement in _TABLES.split(";"):
+        if layout < LAYOUT:
+            for statement in _FROM_1 if layout else _TABLES.split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {LAYOUT}")
 
@@ -182,8 +188,8 @@ class Store:
     def _add_schema(self, row: Row) -> int:
         refs = json.dumps([reference._asdict() for reference in row.references])
         cursor = self._db.execute(
-            "INSERT INTO schemas (kind, text, refs, digest, identity) VALUES (?, ?, ?, ?, ?)",
-            (row.kind, row.text, refs, row.digest, row.identity),
+            "INSERT INTO schemas (kind, text, refs, digest, identity, light) VALUES (?, ?, ?, ?, ?, ?)",
+            (row.kind, row.text, refs, row.digest, row.identity, row.light),
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid

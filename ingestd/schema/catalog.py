@@ -1,11 +1,13 @@
 """The JSON schemas of the registry in one worker, by name, taken up while records flow.
 
-    thread  every LOOK_INTERVAL_S: has PRAGMA data_version moved? -> read, try out (trial.py), compile, swap the table
+    thread  every LOOK_INTERVAL_S: has PRAGMA data_version moved? -> read, compile, swap the table
     rules   with each block: what does this name stand for in the table?
 
-A thread and no timer of the event loop: behind costly blocks a timer comes seconds late. The registry's database is
-only read. One that is missing, damaged or locked changes nothing: what was taken up last goes on to hold, and so does
-a schema that was deleted, for the connections that named it while it was there.
+A thread and no timer of the event loop: behind costly blocks a timer comes seconds late. It starts no process for what
+the registry has tried out (trial.py), so that a new version is live after the interval and some milliseconds, however
+busy the cores are; only what comes without that word is tried here. The registry's database is only read. One that is
+missing, damaged or locked changes nothing: what was taken up last goes on to hold, and so does a schema that was
+deleted, for the connections that named it while it was there.
 """
 
 from __future__ import annotations
@@ -22,16 +24,12 @@ from typing import Final
 from ingestd.ratelog import RateLog
 from ingestd.schema import trial
 from ingestd.schema.schema import Schema, Source, UnusableSchemaError
-from ingestd.schema.structs import has_struct
 
 LOOK_INTERVAL_S: Final = 0.5
 LOCK_TIMEOUT_S: Final = 1.0
 
-#: A schema with a Struct has no references and only plain patterns: up to this length it is compiled at once.
-_QUICK_CHARS: Final = 16_384
-
 _VERSIONS: Final = """
-SELECT subject, version, kind, text, refs, deleted
+SELECT subject, version, kind, text, refs, light, deleted
 FROM versions JOIN schemas ON id = schema_id ORDER BY subject, version
 """
 
@@ -133,10 +131,10 @@ class Catalog:
     def _take_up(self) -> None:
         with closing(_open(self._path)) as db:
             rows: list[_Row] = db.execute(_VERSIONS).fetchall()
-        sources = list(_sources(rows))
-        self._compile([source for source in sources if source not in self._compiled])
+        sources = dict(_sources(rows))
+        self._compile({source: light for source, light in sources.items() if source not in self._compiled})
         self._compiled = {source: self._compiled[source] for source in sources}
-        kinds = {subject: kind for subject, _, kind, _, _, deleted in rows if not deleted}
+        kinds = {subject: kind for subject, _, kind, *_, deleted in rows if not deleted}
         schemas: dict[_Key, Schema] = {}
         for source, schema in self._compiled.items():
             if schema is not None:
@@ -145,10 +143,10 @@ class Catalog:
                     schemas[source.subject, None] = schema
         self.schemas = schemas
 
-    def _compile(self, sources: list[Source]) -> None:
-        """Compile what is new, and remember what cannot be."""
-        unsure = [source for source in sources if not self._is_quick(source)]
-        fit = {*sources}.difference(unsure).union(trial.passed(unsure, self._own_names))
+    def _compile(self, sources: dict[Source, bool]) -> None:
+        """Compile what is new, and remember what cannot be. True: it is known to be light."""
+        unsure = [source for source, light in sources.items() if not (light or trial.is_plain(source))]
+        fit = sources.keys() - unsure | {*trial.passed(unsure, self._own_names)}
         for source in sources:
             try:
                 schema = Schema.of(source, self._own_names) if source in fit else None
@@ -157,9 +155,6 @@ class Catalog:
             if schema is None:
                 log.error("unusable", "schema %s@%d cannot be compiled in time", *source[:2])
             self._compiled[source] = schema
-
-    def _is_quick(self, source: Source) -> bool:
-        return len(source.text) <= _QUICK_CHARS and has_struct(source.text)
 
 
 def _key(name: str) -> _Key:
@@ -180,21 +175,21 @@ def _open(path: Path) -> sqlite3.Connection:
     )
 
 
-_Row = tuple[str, int, str, str, str, int]
+_Row = tuple[str, int, str, str, str, int, int]
 
 
-def _sources(rows: list[_Row]) -> Iterator[Source]:
-    """The live JSON schemas with all that they refer to."""
+def _sources(rows: list[_Row]) -> Iterator[tuple[Source, bool]]:
+    """The live JSON schemas with all that they refer to, and whether each is known to be light."""
     by_version = {(row[0], row[1]): row for row in rows}
-    for subject, version, kind, text, refs, deleted in rows:
+    for subject, version, kind, text, refs, light, deleted in rows:
         if kind != "JSON" or deleted:
             continue
         references: dict[tuple[str, str], None] = {}
         waiting = json.loads(refs)
         while waiting:
             reference = waiting.pop()
-            _, _, _, target, further, _ = by_version[reference["subject"], reference["version"]]
+            _, _, _, target, further, *_ = by_version[reference["subject"], reference["version"]]
             if (reference["name"], target) not in references:
                 references[reference["name"], target] = None
                 waiting += json.loads(further)
-        yield Source(subject, version, text, tuple(references))
+        yield Source(subject, version, text, tuple(references)), bool(light)

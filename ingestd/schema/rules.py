@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from formats.record import Encoded, Reject, Row
+from formats.record import DETAIL_LIMIT, Encoded, Reject, Row
 from ingestd.ratelog import RateLog
 from ingestd.schema.schema import Schema
 
@@ -140,7 +140,7 @@ def heads(block: bytes) -> list[Head]:
 
 def failures(schema: Schema, lines: Sequence[bytes]) -> dict[int, str]:
     """Why which of these lines are not as the schema wants them, by their number."""
-    return {number: why for number, line in enumerate(lines) if (why := schema.why_not(line))}
+    return {number: why[:DETAIL_LIMIT] for number, line in enumerate(lines) if (why := schema.why_not(line))}
 
 
 def sift(

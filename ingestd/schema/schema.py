@@ -16,7 +16,6 @@ import jsonschema_rs
 import msgspec
 from jsonschema_rs import RegexOptions, Registry, ValidationError
 
-from formats.record import DETAIL_LIMIT
 from ingestd.schema.structs import decoder
 
 _MAX_PATH_CHARS: Final = 70
@@ -86,7 +85,7 @@ class Schema:
         return True
 
     def why_not(self, line: bytes) -> str:
-        """Where a record fails and by which rule; empty if it does not."""
+        """Where a record fails and by which rule, as long as the record makes it; empty if it does not."""
         if self.admits(line):
             return ""
         try:
@@ -100,7 +99,7 @@ class Schema:
         return self._told(f"{at or '/'}: rule {rule}: {error.message}")
 
     def _told(self, text: str) -> str:
-        return f"{self.name} {text}"[:DETAIL_LIMIT].encode(errors="replace").decode()
+        return f"{self.name} {text}".encode(errors="replace").decode()
 
 
 def _decode(line: bytes) -> Any:

@@ -7,12 +7,16 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.daemon import PATIENCE_S, Daemon, wait_for
+
+#: Within which a new version is live, as documented.
+TAKE_UP_S = 2.0
 
 SCHEMA = {
     "type": "object",
@@ -54,16 +58,18 @@ def answer(daemon: Daemon, data: bytes) -> bytes:
 
 
 def send_as(daemon: Daemon, schema: str, data: bytes) -> None:
-    """Send under a schema, once both workers have taken it up: until then they refuse the header."""
+    """Send under a schema, once all workers have taken it up: until then they refuse the header."""
 
     def accepted() -> bool:
-        with daemon.connect() as sock:
-            sock.sendall(f"INGEST/1 json schema={schema}\n".encode())
-            sock.shutdown(1)
-            return sock.recv(4096) == b""
+        """Connections go to the worker with fewest of them: open at once, they ask every worker."""
+        with ExitStack() as stack:
+            socks = [stack.enter_context(daemon.connect()) for _ in range(4)]
+            for sock in socks:
+                sock.sendall(f"INGEST/1 json schema={schema}\n".encode())
+                sock.shutdown(1)
+            return not any(sock.recv(4096) for sock in socks)
 
-    for _ in range(4):  # connections go to the worker with fewest of them, so every worker is asked
-        wait_for(accepted, f"the schema {schema}")
+    wait_for(accepted, f"the schema {schema}")
     daemon.send(f"INGEST/1 json schema={schema}\n".encode() + data)
 
 
@@ -163,13 +169,16 @@ def test_a_service_has_its_schema(daemon: Daemon) -> None:
 
 
 def test_a_new_version_is_taken_up_under_load_and_nothing_is_lost(tmp_path: Path) -> None:
-    """In every worker; each record is stored or rejected. Says how long it took: on an idle machine within 2 s."""
+    """In every worker, by a schema without a Struct; each record is stored or rejected.
+
+    The two seconds are of a machine that can start a process at once, which is what registering takes under this load.
+    """
     stop = threading.Event()
     block = b"".join(line(message="m", number=number, level="INFO", service="a") for number in range(500))
     sent = [0] * 3
 
     with Daemon(tmp_path, server__workers=2) as daemon:
-        register(daemon, "load", {"required": ["number"]})
+        register(daemon, "load", {"required": ["number"], "minProperties": 1})
         send_as(daemon, "load", b"")
 
         def send(at: int) -> None:
@@ -191,7 +200,8 @@ def test_a_new_version_is_taken_up_under_load_and_nothing_is_lost(tmp_path: Path
         try:
             wait_for(lambda: daemon.stats()["totals"]["written"] > 1_000, "a load")
             assert rejected_by_worker() == [0, 0]
-            register(daemon, "load", {"required": ["never"]})
+            asked_s = time.monotonic()
+            register(daemon, "load", {"required": ["never"], "minProperties": 1})
             began_s = time.monotonic()
             wait_for(lambda: all(rejected_by_worker()), "the new version in both workers")
             took_s = time.monotonic() - began_s
@@ -201,5 +211,5 @@ def test_a_new_version_is_taken_up_under_load_and_nothing_is_lost(tmp_path: Path
                 sender.join()
         totals = daemon.wait_settled(sum(sent))
         assert totals["received"] == sum(sent) == totals["written"] + totals["rejected"]
-        assert len(daemon.records()) == totals["written"]
-    print(f"taken up in {took_s:.2f} s")
+        assert len(daemon.records_text()) == totals["written"]
+    assert took_s < TAKE_UP_S + began_s - asked_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from ingestd.registry import judge
@@ -27,7 +28,18 @@ def test_each_direction_by_itself() -> None:
 
 def test_the_same_as_in_this_process() -> None:
     case = Case("JSON", Document('{"$ref":"a"}', [Source("a", "true")]), [Document("{}", [])], True, True)
-    assert judge.judge(case) == judge.find(case)
+    assert judge.judge(case) == msgspec.structs.replace(judge.find(case), light=True)
+
+
+def test_a_json_schema_is_tried_out_and_kept_whatever_comes_of_it() -> None:
+    """By this one, judging any record doubles with each of sixty references."""
+    doubling = {
+        f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}, {"$ref": f"#/$defs/a{n + 1}"}]} for n in range(60)
+    }
+    bomb = {"$ref": "#/$defs/a0", "$defs": {**doubling, "a60": {"type": "object"}}}
+    verdict = judge.judge(Case("JSON", Document(json.dumps(bomb), [])))
+    assert json.loads(verdict.text) == bomb
+    assert not verdict.light
 
 
 def test_what_is_no_schema() -> None:

@@ -73,3 +73,26 @@ def test_levels(store: Store) -> None:
     assert store.level("a") == "NONE"
     store.unset_level("a")
     assert store.level("a") is None
+
+
+def test_a_database_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / PATH
+    before = Store(path)
+    before.add("a", 1, INT)
+    before.close()
+    db = sqlite3.connect(path)
+    db.executescript("ALTER TABLE schemas DROP COLUMN light; PRAGMA user_version = 1")
+    db.close()
+    for _ in range(2):
+        after = Store(path)
+        assert [entry.text for entry in after.of_subject("a")] == [INT.text]
+        after.close()
+    assert sqlite3.connect(path).execute("SELECT light FROM schemas").fetchall() == [(0,)]
+
+
+def test_a_database_of_a_later_release_is_refused(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / PATH)
+    db.execute("PRAGMA user_version = 1000")
+    db.close()
+    with pytest.raises(sqlite3.DatabaseError, match="later release"):
+        Store(tmp_path / PATH)

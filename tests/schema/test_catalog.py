@@ -21,13 +21,18 @@ class Shelf:
         self.store = Store(path)
 
     def put(
-        self, subject: str, version: int, schema: Any, *references: Reference, kind: str = "JSON"
+        self,
+        subject: str,
+        version: int,
+        schema: Any,
+        *references: Reference,
+        kind: str = "JSON",
+        light: bool = False,
     ) -> None:
         text = json.dumps(schema)
+        row = Row(kind, text, references, hashlib.sha256(text.encode()).digest(), light)
         with self.store.changing():
-            self.store.add(
-                subject, version, Row(kind, text, references, hashlib.sha256(text.encode()).digest())
-            )
+            self.store.add(subject, version, row)
 
 
 @pytest.fixture
@@ -120,6 +125,21 @@ def test_one_that_takes_for_ever_is_not_taken_up_and_others_are(shelf: Shelf, ca
     assert (name_of(catalog, "a"), name_of(catalog, "c")) == ("a@1", "c@1")
     with pytest.raises(UnknownSchemaError):
         catalog.named("bomb")
+
+
+def test_what_the_registry_tried_is_taken_up_without_a_process(
+    shelf: Shelf, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of its own is what takes seconds where senders leave no core free."""
+    shelf.put("id", 1, {"type": "integer"}, light=True)
+    shelf.put("a", 1, {"$ref": "id.json"}, Reference("id.json", "id", 1), light=True)
+    shelf.put("plain", 1, {"required": ["a"]})
+    monkeypatch.setattr("subprocess.Popen", None)
+    catalog.look()
+    assert {name_of(catalog, name) for name in ("id", "a", "plain")} == {"id@1", "a@1", "plain@1"}
+    shelf.put("b", 1, {"allOf": [True]})
+    with pytest.raises(TypeError):
+        catalog.look()
 
 
 def test_a_database_that_is_missing_damaged_or_another(
