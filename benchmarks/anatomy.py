@@ -30,13 +30,14 @@ LOOP: Final = "event loop"
 FRAMING: Final = "framing"
 ENCODE: Final = "decode, check, render"
 METADATA: Final = "times and counts"
+VALIDATION: Final = "rules"
 QUEUE: Final = "queue, accounting"
 
 #: In the order of a record's way; the last three are the writer's thread.
-STAGES: Final = (RECEIVE, TLS, LOOP, FRAMING, ENCODE, METADATA, QUEUE, COMPRESS, WRITE, WRITER)
+STAGES: Final = (RECEIVE, TLS, LOOP, FRAMING, ENCODE, METADATA, VALIDATION, QUEUE, COMPRESS, WRITE, WRITER)
 
 #: What only py-spy can tell apart.
-_PYTHON: Final = (FRAMING, ENCODE, METADATA, QUEUE)
+_PYTHON: Final = (FRAMING, ENCODE, METADATA, VALIDATION, QUEUE)
 
 #: Caches are warm so long after the first records came.
 _WARM_S: Final = 0.5
@@ -125,7 +126,7 @@ def looked(stacks: Iterable[Stack], loop_tids: set[int], spied: Iterable[str]) -
         if (stage := _python_stage(frames)) is None:
             continue
         python[stage] += count
-        if stage in (FRAMING, ENCODE, METADATA):
+        if stage in (FRAMING, ENCODE, METADATA, VALIDATION):
             own = next(frame for frame in reversed(frames) if frame.file.startswith(("formats/", "ingestd/")))
             # What is written within a function, such as a comprehension, counts for that function.
             name = own.function.partition(".<locals>")[0]
@@ -162,6 +163,8 @@ def _python_stage(frames: list[Frame]) -> str | None:
     if door is None:
         return None
     files = {frame.file for frame in frames[door:]}
+    if any(file.startswith("ingestd/schema/") for file in files):
+        return VALIDATION
     if not any(file.startswith("formats/") for file in files):
         return QUEUE
     if not any(frame.function.endswith("Pipeline.take") for frame in frames[door:]):

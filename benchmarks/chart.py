@@ -24,6 +24,7 @@ _COLOURS: Final = {
     anatomy.FRAMING: "#7fd1c7",
     anatomy.ENCODE: "#2a9d8f",
     anatomy.METADATA: "#b3c552",
+    anatomy.VALIDATION: "#d9c27a",
     anatomy.QUEUE: "#5fb35a",
     perf.COMPRESS: "#e0793d",
     perf.WRITE: "#f0b060",

@@ -41,11 +41,12 @@ def context() -> Context:
 
 
 def sent_blocks(format_: str, count: int) -> list[bytes]:
-    """`count` different blocks of `BLOCK_RECORDS` records as loadgen sends them."""
+    """`count` different blocks of `BLOCK_RECORDS` records as loadgen sends them; of fewer, where it sends fewer."""
     renderer = Renderer(build_pool(format_, "benchmrk", seed=1), 0, BLOCK_RECORDS)
     now_us = time.time_ns() // 1000
-    firsts = range(FIRST_SEQ, FIRST_SEQ + count * BLOCK_RECORDS, BLOCK_RECORDS)
-    return [bytes(renderer.render(first, BLOCK_RECORDS, now_us)) for first in firsts]
+    size = renderer.block_records
+    firsts = range(FIRST_SEQ, FIRST_SEQ + count * size, size)
+    return [bytes(renderer.render(first, size, now_us)) for first in firsts]
 
 
 def json_blocks(count: int) -> list[Block]:

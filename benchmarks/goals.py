@@ -22,6 +22,8 @@ RECORDS_PER_S: Final = {
 }
 #: A mixed load may cost so many times the mean of its formats alone, each weighted by its records in the mixed load.
 MIXED_COST: Final = 1.1
+#: What the default rules may take of the CPU per record.
+VALIDATION_SHARE: Final = 0.1
 PEAK_RSS_BYTES: Final = 200_000_000
 STARTUP_S: Final = 1.5
 IDLE_SHARE: Final = 0.01
@@ -56,6 +58,10 @@ def _of(load: Load) -> Iterator[Goal]:
         yield Goal(f"{name}: records/s", f">= {least:,}", f"{load.records_per_s:,.0f}", met)
         if load.format in CPU_US:
             yield _cpu(load, CPU_US[load.format], f"<= {CPU_US[load.format]} us")
+        if load.validation_ns:
+            share = load.validation_ns / (1000 * load.cpu_us)
+            limit = f"<= {VALIDATION_SHARE:.0%} of CPU"
+            yield Goal(f"{name}: default rules", limit, f"{share:.2%}", share <= VALIDATION_SHARE)
     if name == "json UDP":
         met = load.records_per_s >= UDP_RATE * _OFFERED
         yield Goal(f"{name}: records/s", f"{UDP_RATE:,}", f"{load.records_per_s:,.0f}", met)

@@ -13,6 +13,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     `sent` are records, `datagrams` what carried them over UDP. `verdict` is None where loss was to be expected.
     `by_format` says what format the records received were of.
+    `validation_ns` is what the default rules cost a record, timed alone; 0 where it was not.
     `others_cores` is what neither workers nor loadgen used of the machine; the figures of a busy one are not to be
     trusted.
     """
@@ -43,6 +44,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     backpressure_pauses: int = 0
     verdict: Verdict | None = None
     by_format: dict[str, int] = {}
+    validation_ns: float = 0.0
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):

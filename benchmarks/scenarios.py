@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from benchmarks import procfs
+from benchmarks import procfs, validation
 from benchmarks.daemon import WORKERS, Daemon
 from benchmarks.load import MIXED, RECORDS_PER_DATAGRAM, Offer, Sent, Target, Verdict, send, verify
 from benchmarks.outcome import Load
@@ -60,10 +60,13 @@ def fresh(plan: Plan, **settings: object) -> Iterator[Daemon]:
 
 
 def tcp(plan: Plan, format_: str) -> Load:
-    """As fast as the senders' cores allow, over TLS."""
+    """As fast as the senders' cores allow, over TLS; and what the default rules cost, by themselves."""
     with fresh(plan) as daemon:
         seconds = plan.tcp_s if format_ in SUSTAINED else plan.format_s
-        return _drive(daemon, plan, f"{format_} TLS", format_, "tls", Offer(seconds))
+        load = _drive(daemon, plan, f"{format_} TLS", format_, "tls", Offer(seconds))
+    if format_ == MIXED:
+        return load
+    return msgspec.structs.replace(load, validation_ns=validation.time_alone(format_))
 
 
 def udp(plan: Plan) -> Load:

@@ -36,6 +36,7 @@ def load(name: str = "json TLS", **changes: object) -> Load:
         others_cores=0.1,
         backpressure_pauses=1,
         verdict=Verdict(1000, 1000, 0, 0, 0),
+        validation_ns=1.0,
     )
     return msgspec.structs.replace(made, **changes)
 

@@ -27,6 +27,7 @@ SPIED = [
     f"{_FEED};Frames.feed (formats/syslog_framing.py:63);flatnonzero (numpy/_core/numeric.py:718) 1",
     f"{_TAKE};encode (formats/syslog.py:75);cut (formats/syslog_5424.py:90) 4",
     f"{_TAKE};encode (formats/syslog.py:75);tally (formats/record.py:120) 2",
+    f"{_TAKE};RecordRules.check (ingestd/schema/record.py:66);extend (formats/record.py:150) 3",
     f"{_TAKE};SegmentWriter.append (ingestd/store/writer.py:90) 1",
     "thread (12): writer;Compressor.compress (ingestd/store/segment.py:91) 7",
 ]
@@ -41,11 +42,18 @@ def test_each_sample_has_one_stage() -> None:
         anatomy.LOOP: 1,
         perf.COMPRESS: 1,
     }
-    assert seen.python == {anatomy.FRAMING: 1, anatomy.ENCODE: 4, anatomy.METADATA: 2, anatomy.QUEUE: 1}
+    assert seen.python == {
+        anatomy.FRAMING: 1,
+        anatomy.ENCODE: 4,
+        anatomy.METADATA: 2,
+        anatomy.VALIDATION: 3,
+        anatomy.QUEUE: 1,
+    }
     assert seen.functions == {
         "Frames.feed (syslog_framing.py)": 1,
         "cut (syslog_5424.py)": 4,
         "tally (record.py)": 2,
+        "extend (record.py)": 3,
     }
 
 
@@ -54,7 +62,7 @@ def test_the_stages_sum_to_what_the_threads_used() -> None:
     assert sum(made.stages.values()) == pytest.approx(1100)
     assert made.stages[perf.COMPRESS] == pytest.approx(300)
     assert made.stages[perf.TLS] == pytest.approx(200)
-    assert made.stages[anatomy.ENCODE] == pytest.approx(200 * 4 / 8)
+    assert made.stages[anatomy.ENCODE] == pytest.approx(200 * 4 / 11)
     assert next(iter(made.functions)) == "cut (syslog_5424.py)"
 
 

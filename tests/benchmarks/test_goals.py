@@ -20,6 +20,7 @@ def test_a_good_run_meets_all(tmp_path: Path) -> None:
     [
         (load(records_per_s=999_999.0), False),
         (load(cpu_us=1.2), False),
+        (load(validation_ns=101.0), False),
         (load(verdict=Verdict(1000, 999, 1, 0, 0)), True),
         (load(verdict=Verdict(1000, 1000, 0, 1, 0)), True),
         (load("syslog TLS", format="syslog", cpu_us=1.71), False),
@@ -36,6 +37,13 @@ def test_a_missed_figure_misses_one_goal(tmp_path: Path, changed: object, exactn
     missed = [goal for goal in judge(made) if not goal.met]
     assert len(missed) == 1
     assert missed[0].exactness == exactness
+
+
+def test_the_default_rules_are_judged_where_they_were_timed(tmp_path: Path) -> None:
+    made = outcome(tmp_path)
+    made.loads = [load(cpu_us=0.8, validation_ns=4.0), load("mixed TLS", format="mixed", validation_ns=0.0)]
+    (goal,) = [goal for goal in judge(made) if "default rules" in goal.name]
+    assert (goal.name, goal.limit, goal.measured) == ("json TLS: default rules", "<= 10% of CPU", "0.50%")
 
 
 def test_a_slow_start_and_a_busy_idle_worker_are_missed(tmp_path: Path) -> None:
