@@ -48,7 +48,11 @@ def encode_columns(
     format: str, core: Core, context: Context, fields: Mapping[str, list[Any]] = _NO_FIELDS
 ) -> Encoded:
     """Make records with the core columns and the columns `fields`, at least one. Raises DecodeError."""
-    known = read_core(core, context)
+    return encode_known(format, read_core(core, context), context, fields)
+
+
+def encode_known(format: str, known: Known, context: Context, fields: Mapping[str, list[Any]]) -> Encoded:
+    """The same, of core columns that are as they are stored."""
     names = (*CORE_FIELDS, *fields)
     added = Added(format, context, context.enrichment.keys & frozenset(names))
     columns: list[Iterable[Any]] = [*known.core, *fields.values()]
@@ -100,7 +104,7 @@ class Added:
             self.value = msgspec.Raw(context.prefix(format, carried)[skipped:-1])
 
 
-@lru_cache(64)
+@lru_cache(256)
 def _line(names: tuple[str, ...]) -> Callable[..., object]:
     """Makes objects that are encoded with these fields, in this order."""
     if any(map(_NO_STRUCT_NAME.search, names)):

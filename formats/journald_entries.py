@@ -24,16 +24,15 @@ Value = str | bytes | msgspec.Raw | list[str | bytes | msgspec.Raw]
 Data = Callable[[int], bytes]
 """The bytes of an entry by its index."""
 
-_NAME = re.compile(
-    r"[A-Z_][A-Z0-9_]{0,63}+"
-)  # systemd, src/libsystemd/sd-journal/journal-file.c: journal_field_valid
+NAME = r"[A-Z_][A-Z0-9_]{0,63}+"  # systemd, src/libsystemd/sd-journal/journal-file.c: journal_field_valid
 _CORE = {
     "MESSAGE": "message",
     "__REALTIME_TIMESTAMP": "timestamp",
     "SYSLOG_IDENTIFIER": "service",
     "_HOSTNAME": "hostname",
 }
-_LEVELS = {str(priority): levels.parse(str(priority)) for priority in range(8)}
+LEVELS = {str(priority): levels.parse(str(priority)) for priority in range(8)}
+_NAME = re.compile(NAME)
 _NOTHING: frozenset[str] = frozenset()
 _known_names: set[str] = set()
 _MANY = 4096  # names; senders choose them
@@ -46,7 +45,7 @@ class Entries:
     """Makes records of entries; those of a run are encoded by one call."""
 
     def __init__(self, context: Context, sink: Runs) -> None:
-        self._context = context
+        self.context = context
         self._sink = sink
         self._keys = context.enrichment.keys
         self._may_carry = any(map(_NAME.fullmatch, self._keys))
@@ -65,7 +64,7 @@ class Entries:
         """
         records, timestamps = self._records, self._timestamps
         levels, services = self._levels, self._services
-        default, received_at = self._context.service, self._context.received_at
+        default, received_at = self.context.service, self.context.received_at
         tails, with_hostname = self._tails, self._keys & {"hostname"}
         is_general = bool(more) or self._may_carry
         for index, record in enumerate(entries):
@@ -77,7 +76,7 @@ class Entries:
                     self.keep(error, data(index))
                     continue
             if "PRIORITY" in record:
-                level = _LEVELS.get(record["PRIORITY"], "INFO")
+                level = LEVELS.get(record["PRIORITY"], "INFO")
             if "SYSLOG_IDENTIFIER" in record:
                 service = record.pop("SYSLOG_IDENTIFIER")
             if "_HOSTNAME" in record:
@@ -127,6 +126,11 @@ class Entries:
             more["base64_fields"] = list(undecodable)
         self.add([record], lambda _: data, more)
 
+    def append(self, encoded: Encoded) -> None:
+        """Append entries that were encoded apart."""
+        self.flush()
+        self._sink.append(encoded)
+
     def keep(self, error: DecodeError, data: bytes) -> None:
         """Keep an entry that is none."""
         self.flush()
@@ -151,7 +155,7 @@ class Entries:
 
     def _tail(self, level: str, carried: frozenset[str]) -> str:
         """What stands between the digits of the timestamp and the next field."""
-        prefix = self._context.prefix("journald", carried).decode()
+        prefix = self.context.prefix("journald", carried).decode()
         tail = self._tails[level, carried] = f'","level":"{level}",{prefix}'.removesuffix(",")
         return tail
 
@@ -173,11 +177,12 @@ def _read_timestamp(digits: str) -> str:
         raise _invalid_timestamp(digits)
     if len(digits) < 7:
         digits = f"{digits:0>7}"
-    return f"{_second(digits[:-6])}.{digits[-6:]}Z"
+    return f"{read_second(digits[:-6])}.{digits[-6:]}Z"
 
 
 @lru_cache(4096)
-def _second(digits: str) -> str:
+def read_second(digits: str) -> str:
+    """Read seconds since 1970, up to where the fraction of a timestamp begins. Raises DecodeError."""
     try:
         if len(digits) > 15:
             raise OverflowError

@@ -1,8 +1,9 @@
 """The journal's export format, entry by entry or, where it can be, all at once.
 
-Of a block, binary data is taken out first, found by walking over runs of text; numpy makes a LF of the first `=` of
+Where there is no binary data, entries that are all alike are taken in columns (`journald_columns`). This is the way
+of all others: binary data is taken out first, found by walking over runs of text; numpy makes a LF of the first `=` of
 each line, and one split cuts all into names and values. Entries that had binary fields or have a name twice are read
-one by one, as are all of a block where a line is no field or not UTF-8.
+one by one, as are all of them where a line is no field or not UTF-8.
 """
 
 import re
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats.errors import DecodeError
+from formats.journald_columns import encode_stretches
 from formats.journald_entries import Entries, Value, are_names
 from formats.journald_framing import CUT_OFF, LENGTH_BYTES, TEXT_FIELDS, read_length
 
@@ -23,6 +25,16 @@ _TEXT_ENTRIES = re.compile(rb"(?:[^\n=]*+=[^\n]*+\n|\n)*+")
 
 def encode_export(block: bytes, entries: Entries) -> None:
     """Take whole entries; the last may lack its empty line."""
+    at = 0
+    for stretch in encode_stretches(block, entries.context) if b"\0" not in block else ():
+        _encode_any(block[at : stretch.start], entries)
+        entries.append(stretch.encoded)
+        at = stretch.end
+    _encode_any(block[at:], entries)
+
+
+def _encode_any(block: bytes, entries: Entries) -> None:
+    """Take entries whatever fields they have."""
     text = _take_out(block) if b"\0" in block else _Text(block, [], [])
     if text is not None and _encode_text(block, text, entries):
         return
