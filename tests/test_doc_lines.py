@@ -6,10 +6,13 @@ the one of the Debian package that the test unpacked, and `journalctl` reads a j
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,36 +64,50 @@ def programs(folder: Path, line: str) -> dict[str, str]:
     return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
 
 
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory, certs: Path) -> Iterator[Daemon]:
+    with Daemon(tmp_path_factory.mktemp("daemon"), certs) as running:
+        yield running
+
+
+def written(daemon: Daemon, expected: Expected) -> int:
+    """How many records of a line's format and transport there are."""
+    counts: dict[str, int] = daemon.stats()["formats"][expected.format][expected.transport]
+    return counts["written"]
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     list(zip(LINES, EXPECTED, strict=True)),
     ids=[f"{expected.format}-{number}" for number, expected in enumerate(EXPECTED)],
 )
-def test_a_line_of_the_document(tmp_path: Path, certs: Path, line: str, expected: Expected) -> None:
+def test_a_line_of_the_document(tmp_path: Path, daemon: Daemon, line: str, expected: Expected) -> None:
     path = programs(tmp_path / "bin", line)
-    with Daemon(tmp_path, certs) as daemon:
-        ports = {"3001": daemon.tcp[1], "3002": daemon.udp[1]}
-        assert sum(line.count(port) for port in ports) == 1
-        for said, meant in ports.items():
-            line = line.replace(said, str(meant))
-        line = line.replace(".venv/bin/python", sys.executable)
-        shell = subprocess.Popen(
-            ["bash", "-c", line], cwd=senders.ROOT, env=path, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        try:
-            totals = daemon.wait_settled(expected.records)
-            if "journalctl -f" in line:
-                os.killpg(shell.pid, signal.SIGTERM)  # as Ctrl-C would, which a background job ignores
-                shell.wait(PATIENCE_S)
-            else:
-                assert shell.wait(PATIENCE_S) == 0, "the line failed"
-        finally:
-            if shell.poll() is None:
-                os.killpg(shell.pid, signal.SIGKILL)
-                shell.wait()
-        assert totals["written"] == totals["received"] == expected.records
-        assert daemon.stats()["formats"][expected.format][expected.transport]["written"] == expected.records
-        records = daemon.records()
+    ports = {"3001": daemon.tcp[1], "3002": daemon.udp[1]}
+    assert sum(line.count(port) for port in ports) == 1
+    for said, meant in ports.items():
+        line = line.replace(said, str(meant))
+    line = line.replace(".venv/bin/python", sys.executable)
+    before, of_its_kind, stored = daemon.stats()["totals"], written(daemon, expected), daemon.records_text()
+    shell = subprocess.Popen(
+        ["bash", "-c", line], cwd=senders.ROOT, env=path, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        totals = daemon.wait_settled(before["received"] + expected.records)
+        if "journalctl -f" in line:
+            os.killpg(shell.pid, signal.SIGTERM)  # as Ctrl-C would, which a background job ignores
+            shell.wait(PATIENCE_S)
+        else:
+            assert shell.wait(PATIENCE_S) == 0, "the line failed"
+    finally:
+        if shell.poll() is None:
+            os.killpg(shell.pid, signal.SIGKILL)
+            shell.wait()
+    assert (
+        totals["written"] - before["written"] == totals["received"] - before["received"] == expected.records
+    )
+    assert written(daemon, expected) - of_its_kind == expected.records
+    records = [json.loads(text) for text in (Counter(daemon.records_text()) - Counter(stored)).elements()]
     assert len(records) == expected.records
     for record in records:
         assert (record["level"], record["service"], record["message"]) == ("ERROR", "api", "no route")
