@@ -6,6 +6,7 @@ import base64
 import logging.handlers
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -307,26 +308,26 @@ def test_python_syslog_handler(tmp_path: Path, kind: socket.SocketKind, tag: str
         handler.close()
 
 
-@pytest.mark.parametrize(
-    ("data", "format_"),
-    [
-        (b'{"level":"error","service":"api","message":"no route"}\n', "json"),
-        (b"2026-11-20 12:00:00,123 ERROR api: no route\n", "raw"),
-        (b"<11>Nov 20 12:00:00 web1 api: no route\n", "syslog"),
-        (b'{"PRIORITY":"3","SYSLOG_IDENTIFIER":"api","MESSAGE":"no route","__CURSOR":"1"}\n', "journald"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_nc_and_bash(tmp_path: Path, data: bytes, format_: str) -> None:
-    """A line over TCP from nc, in a datagram of nc, and in one of bash."""
+def test_nc_and_bash(tmp_path: Path) -> None:
+    """A line of each format over TCP from nc, in a datagram of nc, and in one of bash: twelve senders at once."""
     nc = senders.program("nc.openbsd")
+    lines = {
+        "json": b'{"level":"error","service":"api","message":"no route"}\n',
+        "raw": b"2026-11-20 12:00:00,123 ERROR api: no route\n",
+        "syslog": b"<11>Nov 20 12:00:00 web1 api: no route\n",
+        "journald": b'{"PRIORITY":"3","SYSLOG_IDENTIFIER":"api","MESSAGE":"no route","__CURSOR":"1"}\n',
+    }
     with Daemon(tmp_path) as daemon:
         commands: list[senders.Command] = [
             [nc, "-N", daemon.tcp[0], str(daemon.tcp[1])],
             [nc, "-u", "-w", "1", daemon.udp[0], str(daemon.udp[1])],
             ["bash", "-c", f"cat > /dev/udp/{daemon.udp[0]}/{daemon.udp[1]}"],
         ]
-        for command in commands:
-            subprocess.run(command, input=data, check=True, env=senders.environment())
-        for record in written(daemon, 3, **{format_: 3}):
+
+        def send(command: senders.Command, line: bytes) -> None:
+            subprocess.run(command, input=line, check=True, env=senders.environment())
+
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(send, commands * len(lines), [line for line in lines.values() for _ in commands]))
+        for record in written(daemon, 12, **dict.fromkeys(lines, 3)):
             assert (record["level"], record["service"], record["message"]) == ("ERROR", "api", "no route")
