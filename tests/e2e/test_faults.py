@@ -104,10 +104,10 @@ def test_a_record_that_the_daemon_cut_off_is_truncated(tmp_path: Path, end: str)
 
 def test_sigterm_while_starting_is_a_clean_end(start: Start, tmp_path: Path) -> None:
     """Workers that had not set up their signal handler died of SIGTERM, and the daemon exited 1."""
-    for attempt in range(4):
-        daemon = start(tmp_path / str(attempt), ready=False)
+    for number in (1, 2, 3):
+        daemon = start(tmp_path / str(number), ready=False)
         parent = psutil.Process(daemon.process.pid)
-        wait_for(lambda parent=parent, attempt=attempt: len(parent.children()) >= attempt % 3 + 1, "children")
+        wait_for(lambda parent=parent, number=number: len(parent.children()) >= number, "children")
         assert daemon.stop() == 0, daemon.log.read_text()
 
 
