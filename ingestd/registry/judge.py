@@ -47,6 +47,8 @@ class Case(msgspec.Struct, frozen=True):
     others: list[Document] = []
     reads: bool = False
     is_read: bool = False
+    cpu_s: int = TIMEOUT_S
+    """The CPU time that may be spent on it, at most TIMEOUT_S."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -86,7 +88,7 @@ def judge(case: Case) -> Verdict:
     first, newline, rest = told.partition(b"\n")
     if not newline:
         raise SchemaError(
-            f"it cannot be judged within {TIMEOUT_S} s and {MEMORY_BYTES >> 20} MiB; make it simpler"
+            f"it cannot be judged within {case.cpu_s} s and {MEMORY_BYTES >> 20} MiB; make it simpler"
         )
     answer = msgspec.json.decode(first, type=_Success | _Failure)
     if isinstance(answer, _Failure):
@@ -112,11 +114,11 @@ def find(case: Case) -> Verdict:
 
 def main() -> None:
     """The process."""
-    resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_S, TIMEOUT_S))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(_PRIORITY)
     case = msgspec.json.decode(sys.stdin.buffer.read(), type=Case)
+    resource.setrlimit(resource.RLIMIT_CPU, (case.cpu_s, TIMEOUT_S))
     answer: _Success | _Failure
     try:
         answer = _Success(find(case))
