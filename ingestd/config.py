@@ -59,6 +59,7 @@ class Server(Section, frozen=True):
     )
     drain_timeout: Annotated[float, _duration("longest time a stop spends on what clients had sent")] = 10.0
     heartbeat_timeout: Annotated[float, _duration("a worker silent for so long is replaced", 0.1)] = 10.0
+    client_ttl: Annotated[float, _duration("a client unseen for so long is forgotten", 60.0)] = 7 * 86_400.0
 
 
 class Tcp(Section, frozen=True):
@@ -112,6 +113,9 @@ class Retention(Section, frozen=True):
 
 class Limits(Section, frozen=True):
     max_record_bytes: Annotated[int, _size("a longer record is rejected, the stream goes on", 64, GB)] = MB
+    max_batch_bytes: Annotated[
+        int, _size("a larger batch of a client with acknowledgements is refused", KB, GB)
+    ] = 16 * MB
     max_connections: Annotated[int, _count("open TCP connections over all", "connections", 1, _INT_MAX)] = (
         10_000
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 from formats import FORMATS
 from formats.errors import FrameError
@@ -20,7 +21,18 @@ from formats.record import Encoded, Enrichment, Reject
 from ingestd.accounting import Ledger
 from ingestd.samples import Sampler
 from ingestd.schema.rules import UNCHECKED, Rules
-from ingestd.store.batch import Batch, Rejected, Writer
+from ingestd.store.batch import Batch, Pack, Rejected, Writer
+
+
+class Sender(Protocol):
+    """Whom records came from: what it speaks, over what, from which IP address."""
+
+    @property
+    def format(self) -> str: ...
+    @property
+    def transport(self) -> str: ...
+    @property
+    def source(self) -> str: ...
 
 
 class Pipeline:
@@ -37,7 +49,7 @@ class Pipeline:
         self.ledger = ledger
         self._sampler = sampler
         self._writer = writer
-        self._service = service
+        self.service = service
         self._queued = queued
 
     def take(self, door: Door, block: bytes) -> None:
@@ -45,7 +57,7 @@ class Pipeline:
         received_ns = time.monotonic_ns()
         self.ledger.beat(received_ns)
         received_at = now()
-        context = door.enrichment.at(received_at, self._service)
+        context = door.enrichment.at(received_at, self.service)
         for encoded in map(door.rules.check, door.encode(block, context)):
             self.ledger.received(encoded, door.transport)
             if encoded.records:
@@ -55,17 +67,35 @@ class Pipeline:
             if encoded.rejects:
                 self._reject(door, encoded.format, encoded.rejects, received_at)
 
+    def take_pack(self, sender: Sender, pack: Pack, rejects: list[Reject], received_at: str) -> None:
+        """Count and queue one numbered batch, already decoded; `rejects` never reached a decoder."""
+        self.ledger.beat(time.monotonic_ns())
+        for batch in pack.batches:
+            encoded = batch.encoded
+            self.ledger.received(encoded, batch.transport)
+            if encoded.records:
+                self._sampler.offer(encoded.format, encoded.chunks, batch.received_ns)
+                self._queued(encoded.nbytes)
+            if encoded.rejects:
+                self._reject(sender, encoded.format, encoded.rejects, received_at)
+        for reject in rejects:
+            self.ledger.refused(sender.format, sender.transport, reject.reason, 1)
+        if rejects:
+            self._reject(sender, sender.format, rejects, received_at)
+        good = [batch for batch in pack.batches if batch.encoded.records]
+        self._writer.append_pack(pack._replace(batches=good))
+
     def refuse(self, door: Door, rejects: list[Reject]) -> None:
         """Count and keep records that never reached a decoder: oversize, truncated."""
         for reject in rejects:
             self.ledger.refused(door.format, door.transport, reject.reason, 1)
         self._reject(door, door.format, rejects, now())
 
-    def _reject(self, door: Door, format_: str, rejects: list[Reject], time_: str) -> None:
+    def _reject(self, sender: Sender, format_: str, rejects: list[Reject], time_: str) -> None:
         self._writer.reject(
             [
                 Rejected(
-                    reject.reason, reject.detail, reject.data, format_, door.transport, door.source, time_
+                    reject.reason, reject.detail, reject.data, format_, sender.transport, sender.source, time_
                 )
                 for reject in rejects
             ]

@@ -55,6 +55,11 @@ CLOSE_REASONS: Final = (
     "bad_header",
     "frame_error",
     "too_many_connections",
+    "too_many_clients",
+    "bad_batch",
+    "bad_sequence",
+    "fenced",
+    "busy",
     "drain",
 )
 
@@ -201,6 +206,25 @@ METRICS: Final[tuple[Metric, ...]] = (
         "TCP connections ended, by how.",
         ("reason",),
         _product(CLOSE_REASONS),
+    ),
+    Metric("ingestd_batches_received_total", "counter", "Batches taken from clients with acknowledgements."),
+    Metric(
+        "ingestd_batches_acknowledged_total", "counter", "Batches acknowledged: on disk, fdatasync returned."
+    ),
+    Metric(
+        "ingestd_batches_duplicate_total",
+        "counter",
+        "Batches that clients sent again, acknowledged and not stored twice.",
+    ),
+    Metric(
+        "ingestd_clients_forgotten_total",
+        "counter",
+        "Clients with acknowledgements removed for being unseen for server.client_ttl.",
+    ),
+    Metric(
+        "ingestd_checkpoint_errors_total",
+        "counter",
+        "Failed writes of state_dir/clients.json; the next start takes longer, nothing is lost.",
     ),
     Metric("ingestd_udp_datagrams_total", "counter", "UDP datagrams read."),
     Metric(

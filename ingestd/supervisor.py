@@ -29,6 +29,8 @@ from ingestd.net.balance import LoadTable
 from ingestd.net.sockets import Address, bind_http, bind_workers, shown
 from ingestd.net.tls import server_context
 from ingestd.notify import Notifier
+from ingestd.sequences import checkpoint
+from ingestd.sequences.table import Sequences
 from ingestd.statedir import announce, greet, lock_data_dir, prepare_folders, withdraw
 from ingestd.stats import DRAINING, HEARTBEAT, READY, STATE, Board, index
 from ingestd.store.retention import Limits, sweep
@@ -79,12 +81,26 @@ def run(config: Config) -> int:
     )
     http = bind_http(Address(config.http.address, config.http.port))
     board = Board(workers)
-    shared = worker.Shared(config, secrets.token_hex(8), board, LoadTable(workers), sockets, context)
+    sequences = Sequences()
+    checkpoint.restore(sequences, state_dir, data_dir, int(time.time()))
+    shared = worker.Shared(
+        config, secrets.token_hex(8), board, sequences, LoadTable(workers), sockets, context
+    )
     try:
-        return Supervisor(shared, http).run()
+        code = Supervisor(shared, http).run()
+        _save(sequences, state_dir, data_dir)
+        return code
     finally:
         withdraw(state_dir)
         lock.close()
+
+
+def _save(sequences: Sequences, state_dir: Path, data_dir: Path) -> None:
+    """The last checkpoint: the next start has no segment to read."""
+    try:
+        checkpoint.save(sequences, state_dir, data_dir)
+    except OSError as error:
+        log.error("cannot write %s: %s", state_dir / checkpoint.FILE, error.strerror)
 
 
 def _allow_connections(configured: int, workers: int) -> None:

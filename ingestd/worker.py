@@ -31,10 +31,15 @@ from formats import timestamps
 from formats.record import CORE_FIELDS
 from ingestd import registry
 from ingestd.accounting import Ledger
+from ingestd.batches import BatchDoor
 from ingestd.config import Config
 from ingestd.enrich import Enricher
+from ingestd.net.acknowledged import Acknowledged, Clients
 from ingestd.net.backpressure import Gate
 from ingestd.net.balance import Balance, LoadTable
+from ingestd.net.compression import Decompressor
+from ingestd.net.connection import Connection, Way
+from ingestd.net.header import Header
 from ingestd.net.sockets import WorkerSockets
 from ingestd.net.tcp import TcpLimits, TcpServer
 from ingestd.net.udp import UdpServer
@@ -43,8 +48,10 @@ from ingestd.samples import Sampler
 from ingestd.schema.catalog import Catalog
 from ingestd.schema.record import Limits, RecordRules
 from ingestd.schema.rules import All, OwnRules, Rules, ServiceRules
+from ingestd.sequences.keeper import Keeper
+from ingestd.sequences.table import Sequences
 from ingestd.stats import DRAINING, HEARTBEAT, READY, STATE, Board
-from ingestd.store.batch import Lost, Message
+from ingestd.store.batch import Commit, Lost, Message, Recovery
 from ingestd.store.writer import SegmentWriter, WriterSettings
 
 HEARTBEAT_S: Final = 0.5
@@ -70,6 +77,7 @@ class Shared(NamedTuple):
     config: Config
     instance: str
     board: Board
+    sequences: Sequences
     loads: LoadTable
     sockets: Sequence[WorkerSockets]
     context: ssl.SSLContext | None
@@ -109,9 +117,18 @@ class Worker:
         slot.adopt(os.getpid(), time.monotonic_ns(), time.time_ns())
         gate = Gate(config.buffer.high_water, config.buffer.low_water, slot)
         self._ledger = Ledger(slot, gate.free)
+        self._clients = Clients(shared.sequences, number, config.limits.max_batch_bytes, self._loop, slot)
+        self._keeper = Keeper(
+            shared.sequences,
+            Path(config.server.state_dir),
+            Path(config.server.data_dir),
+            config.server.client_ttl,
+            slot,
+        )
         self._writer = SegmentWriter(
             _writer_settings(config, shared, number, self._ledger.counted_frames),
             lambda message: self._loop.call_soon_threadsafe(self._hear, message),
+            self._clients.durable,
         )
         pipeline = Pipeline(
             self._ledger,
@@ -132,10 +149,23 @@ class Worker:
         )
         common = _common_rules(config, catalog)
 
+        limit = config.limits.max_record_bytes
+
         def open_door(format_: str, transport: str, source: str, schema: str = "") -> Door:
             rules = All([common, OwnRules(catalog.named(schema))]) if schema else common
-            limit = config.limits.max_record_bytes
             return Door(pipeline, format_, transport, source, enricher.source(source), limit, rules)
+
+        def open_way(header: Header, source: str, connection: Connection) -> Way:
+            if not header.client:
+                door = open_door(header.format, "tcp", source, header.schema)
+                return Decompressor(door) if header.compressed else door
+            avro = catalog.avro(header.schema) if header.format == "avro" and header.schema else b""
+            own = header.schema and not avro
+            rules = All([common, OwnRules(catalog.named(header.schema))]) if own else common
+            batches = BatchDoor(pipeline, header.format, source, enricher.source(source), limit, rules, avro)
+            way = Acknowledged(self._clients, header.client, header.compressed, batches, connection)
+            way.start()
+            return way
 
         sockets = shared.sockets[number]
         balance = Balance(number, shared.loads, shared.sockets, shared.board)
@@ -144,7 +174,7 @@ class Worker:
             config.limits.header_timeout,
             config.limits.idle_timeout,
         )
-        self._tcp = TcpServer(self._loop, sockets, shared.context, limits, open_door, gate, balance, slot)
+        self._tcp = TcpServer(self._loop, sockets, shared.context, limits, open_way, gate, balance, slot)
         self._udp = UdpServer(self._loop, sockets.udp, open_door, gate, self._ledger, slot)
 
     async def serve(self) -> int:
@@ -153,6 +183,7 @@ class Worker:
         self._loop.add_signal_handler(signal.SIGTERM, lambda: (hurry if stop.is_set() else stop).set())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         beating = self._loop.create_task(self._beat())
+        keeping = self._loop.create_task(self._keeper.run())
         await self._loop.run_in_executor(None, self._catalog.look)
         self._catalog.start()
         self._writer.start()
@@ -165,6 +196,7 @@ class Worker:
         self._slot[STATE] = DRAINING
         await self._drain(hurry)
         beating.cancel()
+        keeping.cancel()
         self._catalog.stop()
         return EX_SOFTWARE if self._lost else 0
 
@@ -185,11 +217,18 @@ class Worker:
         while True:
             self._slot[HEARTBEAT] = time.monotonic_ns()
             self._udp.count_drops()
+            self._clients.check_fences()
             await asyncio.sleep(HEARTBEAT_S)
 
     def _hear(self, message: Message) -> None:
         self._lost |= isinstance(message, Lost)
         self._ledger.message(message)
+        match message:
+            case Commit():
+                for mark in message.marks:
+                    mark.acknowledge(mark.sequence)
+            case Recovery():
+                self._clients.settle(message.clients)
 
 
 def _common_rules(config: Config, catalog: Catalog) -> Rules:

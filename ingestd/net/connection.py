@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from formats.errors import FrameError
-from ingestd.net.header import HeaderError, read_header
-from ingestd.pipeline import Door
+from ingestd.net.acknowledged import Refusal
+from ingestd.net.header import Header, HeaderError, read_header
 from ingestd.ratelog import RateLog
 from ingestd.schema.catalog import UnknownSchemaError
 from ingestd.stats import Slot, index
@@ -25,8 +25,17 @@ LINGER_S: Final = 1.0
 
 _BYTES: Final = index("ingestd_received_bytes_total", "tcp")
 
-#: Makes the door of a sender: format, transport, source, schema. Raises UnknownSchemaError.
-OpenDoor = Callable[[str, str, str, str], Door]
+
+class Way(Protocol):
+    """The way in that a sender's header asked for: a `Door`, one behind a decompressor, or acknowledged batches."""
+
+    def feed(self, data: bytes) -> None: ...
+
+    def finish(self, clean: bool) -> None: ...
+
+
+#: Opens the way that a header asks for, from this source. Raises UnknownSchemaError and Refusal.
+OpenWay = Callable[[Header, str, "Connection"], Way]
 
 log = RateLog(logging.getLogger("ingestd.tcp"))
 
@@ -37,7 +46,7 @@ class Server(Protocol):
     loop: asyncio.AbstractEventLoop
     time: Callable[[], float]
     slot: Slot
-    open_door: OpenDoor
+    open_way: OpenWay
     draining: bool
 
     def opened(self, connection: Connection) -> None: ...
@@ -51,7 +60,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server, source: str) -> None:
         self._server = server
         self._source = source
-        self._door: Door | None = None
+        self._way: Way | None = None
         self._head = b""
         self._named = False
         self._reason: str | None = None
@@ -71,17 +80,18 @@ class Connection(asyncio.Protocol):
         server = self._server
         server.slot[_BYTES] += len(data)
         self.active_s = server.time()
-        if self._door is not None:
-            self._feed(self._door, data)
+        if self._way is not None:
+            self._feed(self._way, data)
         elif self._reason is None:
             self._read_header(data)
 
-    def _feed(self, door: Door, data: bytes) -> None:
+    def _feed(self, way: Way, data: bytes) -> None:
         try:
-            door.feed(data)
+            way.feed(data)
         except FrameError as error:
-            self._door = None
             self.refuse("frame_error", str(error))
+        except Refusal as refusal:
+            self.refuse(refusal.reason, str(refusal))
 
     def _read_header(self, data: bytes) -> None:
         self._head += data
@@ -91,26 +101,29 @@ class Connection(asyncio.Protocol):
             self.refuse("bad_header", str(error))
             return
         if header is not None:
-            self._open(header.format, header.named, header.rest, header.schema)
+            self._open(header)
 
-    def _open(self, format_: str, named: bool, rest: bytes, schema: str = "") -> None:
-        self._named = named
+    def _open(self, header: Header) -> None:
+        self._named = header.named
+        self._head = b""
         try:
-            self._door = self._server.open_door(format_, "tcp", self._source, schema)
+            self._way = way = self._server.open_way(header, self._source, self)
         except UnknownSchemaError as error:
             self.refuse("bad_header", str(error))
             return
-        self._head = b""
+        except Refusal as refusal:
+            self.refuse(refusal.reason, str(refusal))
+            return
         if self._server.draining:
             self.announce_drain()
-        if rest:
-            self._feed(self._door, rest)
+        if header.rest:
+            self._feed(way, header.rest)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._door is None and self._head:
-            self._open("auto", False, self._head)  # ended within what might have become a header
-        if self._door is not None:
-            self._door.finish(clean=exc is None and self._reason is None)  # else the daemon itself cut it off
+        if self._way is None and self._head:
+            self._open(Header("auto", False, self._head))  # ended within what might have become a header
+        if self._way is not None:
+            self._way.finish(clean=exc is None and self._reason is None)  # else the daemon itself cut it off
         if self._reason is None:
             self._reason = "eof" if exc is None else "tls_error" if isinstance(exc, ssl.SSLError) else "reset"
         self._server.closed(self, self._reason)
@@ -125,7 +138,11 @@ class Connection(asyncio.Protocol):
     @property
     def speaking(self) -> bool:
         """Whether the connection got past its header."""
-        return self._door is not None
+        return self._way is not None
+
+    def send(self, line: bytes) -> None:
+        """Answer the sender."""
+        self.transport.write(line)
 
     def announce_drain(self) -> None:
         """Ask a sender that spoke our header to end its stream; one that did not would take it for garbage."""
@@ -134,7 +151,12 @@ class Connection(asyncio.Protocol):
 
     def refuse(self, reason: str, answer: str) -> None:
         """Tell the sender why, ignore the rest, and close when it has had time to read that."""
+        if self._reason is not None:
+            return
         self._reason, self._head = reason, b""
+        if self._way is not None:
+            self._way.finish(clean=False)
+            self._way = None
         log.warning(reason, "refused a connection from %s: %s", self._source, answer)
         self.transport.write(b"ERR %b\n" % answer.encode())
         self._server.loop.call_later(LINGER_S, self.transport.close)

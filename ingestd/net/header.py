@@ -6,17 +6,25 @@ bytes need if they are no header, mostly `auto`; or a `HeaderError` whose text i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from formats import FORMATS
 from formats.detect import sniff
+from ingestd.sequences.table import is_client_id
 
 MAX_HEADER_BYTES: Final = 512
 _START: Final = b"INGEST/"
 _VERSION: Final = "1"
 
-#: Keys and formats that the protocol knows and this version does not serve.
-_KEYS: Final = frozenset({"compression", "token", "ack", "client"})
+#: Each key once, with what its value must be.
+_VALUES: Final[dict[str, tuple[Callable[[str], bool], str]]] = {
+    "compression": ("zstd".__eq__, "is zstd or not given"),
+    "schema": (bool, "names one subject, schema=<subject>[@version]"),
+    "token": (bool, "is one secret"),
+    "ack": ("1".__eq__, "is 1 or not given"),
+    "client": (is_client_id, "is 1 to 64 of letters, digits and ._:-"),
+}
 
 
 class HeaderError(Exception):
@@ -26,13 +34,17 @@ class HeaderError(Exception):
 class Header(NamedTuple):
     """How a connection speaks. `named` is False where no header was sent; `rest` are the bytes behind it.
 
-    `schema` is the `<subject>[@version]` that its records must be as, empty where it named none.
+    `schema` is the `<subject>[@version]` that its records must be as, empty where it named none. `client` is set where
+    its batches are numbered and acknowledged. `compressed`: the stream, or each batch, is zstd.
     """
 
     format: str
     named: bool
     rest: bytes
     schema: str = ""
+    client: str = ""
+    compressed: bool = False
+    token: str = ""
 
 
 def read_header(data: bytes) -> Header | None:
@@ -44,8 +56,7 @@ def read_header(data: bytes) -> Header | None:
         raise HeaderError(f"header longer than {MAX_HEADER_BYTES} bytes")
     if not delimiter:
         return None
-    format_, schema = _parse(line.rstrip(b"\r"))
-    return Header(format_, True, rest, schema)
+    return _parse(line.rstrip(b"\r"), rest)
 
 
 def _sniffed(data: bytes) -> Header | None:
@@ -53,8 +64,8 @@ def _sniffed(data: bytes) -> Header | None:
     return None if format_ is None else Header(format_, False, data)
 
 
-def _parse(line: bytes) -> tuple[str, str]:
-    """The format and the schema that a complete header line names."""
+def _parse(line: bytes, rest: bytes) -> Header:
+    """What a complete header line says."""
     try:
         words = line.decode("ascii").split()
     except UnicodeDecodeError:
@@ -64,21 +75,22 @@ def _parse(line: bytes) -> tuple[str, str]:
         raise HeaderError(f"unsupported version {_shown(version)}, this is INGEST/{_VERSION}")
     if len(words) < 2:
         raise HeaderError(f"no format, one of {' '.join(FORMATS)}")
-    schema = ""
+    keys: dict[str, str] = {}
     for word in words[2:]:
         key, equals, value = word.partition("=")
         if not equals:
             raise HeaderError(f"{_shown(word)} is not key=value")
-        if key == "schema":
-            if schema or not value:
-                raise HeaderError("schema names one subject, schema=<subject>[@version]")
-            schema = value
-            continue
-        problem = "unsupported" if key in _KEYS else "unknown"
-        raise HeaderError(f"{problem} key {_shown(key)}")
+        if key not in _VALUES:
+            raise HeaderError(f"unknown key {_shown(key)}, one of {' '.join(_VALUES)}")
+        is_valid, wanted = _VALUES[key]
+        if key in keys or not is_valid(value):
+            raise HeaderError(f"{key}={_shown(value)}: {key} {wanted}")
+        keys[key] = value
     if words[1] not in FORMATS:
         raise HeaderError(f"unsupported format {_shown(words[1])}, one of {' '.join(FORMATS)}")
-    return words[1], schema
+    if ("ack" in keys) != ("client" in keys):
+        raise HeaderError("ack=1 and client=<id> go together: batches are numbered by client")
+    return Header(words[1], True, rest, keys.get("schema", ""), keys.get("client", ""), "compression" in keys)
 
 
 def _shown(text: str) -> str:

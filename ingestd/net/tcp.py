@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from ingestd.net.backpressure import Gate
 from ingestd.net.balance import Balance
-from ingestd.net.connection import LINGER_S, Connection, OpenDoor
+from ingestd.net.connection import LINGER_S, Connection, OpenWay
 from ingestd.net.sockets import WorkerSockets
 from ingestd.ratelog import RateLog
 from ingestd.stats import CLOSE_REASONS, Slot, index
@@ -61,7 +61,7 @@ class TcpServer:
         sockets: WorkerSockets,
         context: ssl.SSLContext | None,
         limits: TcpLimits,
-        open_door: OpenDoor,
+        open_way: OpenWay,
         gate: Gate,
         balance: Balance,
         slot: Slot,
@@ -69,7 +69,7 @@ class TcpServer:
         self.loop = loop
         self.time = loop.time
         self.slot = slot
-        self.open_door = open_door
+        self.open_way = open_way
         self.draining = False
         self._listener = sockets.tcp
         self._inbox = sockets.inbox

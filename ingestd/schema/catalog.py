@@ -21,6 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from formats.batches import array_schema
 from ingestd.ratelog import RateLog
 from ingestd.schema import trial
 from ingestd.schema.schema import Schema, Source, UnusableSchemaError
@@ -63,6 +64,7 @@ class Catalog:
     def __init__(self, path: Path, own_names: Collection[str]) -> None:
         """`path` is the database; `own_names` are the fields that the daemon adds to records."""
         self.schemas: dict[_Key, Schema] = {}
+        self._avro: dict[_Key, bytes] = {}
         self._path = path
         self._own_names = own_names
         self._watch: sqlite3.Connection | None = None
@@ -84,6 +86,10 @@ class Catalog:
     def configured(self, name: str) -> Named:
         """What the configuration calls so, whether it is there yet or not."""
         return Named(self, name)
+
+    def avro(self, name: str) -> bytes:
+        """The Avro schema of a batch's records that a sender calls so; empty if the name is of no Avro schema."""
+        return self._avro.get(_key(name), b"")
 
     def start(self) -> None:
         """Look again and again, until `stop`."""
@@ -142,6 +148,7 @@ class Catalog:
                 if kinds[source.subject] == "JSON":  # the latest version is
                     schemas[source.subject, None] = schema
         self.schemas = schemas
+        self._avro = _avro_schemas(rows)
 
     def _compile(self, sources: dict[Source, bool]) -> None:
         """Compile what is new, and remember what cannot be. True: it is known to be light."""
@@ -176,6 +183,20 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 _Row = tuple[str, int, str, str, str, int, int]
+
+
+def _avro_schemas(rows: list[_Row]) -> dict[_Key, bytes]:
+    """The live Avro schemas of records, or of arrays of them, that refer to no other."""
+    schemas: dict[_Key, bytes] = {}
+    for subject, version, kind, text, refs, _, deleted in rows:
+        if kind != "AVRO" or deleted or json.loads(refs):
+            continue
+        try:
+            schema = array_schema(text)
+        except ValueError:
+            continue  # of something else: a key, for example
+        schemas[subject, version] = schemas[subject, None] = schema
+    return schemas
 
 
 def _sources(rows: list[_Row]) -> Iterator[tuple[Source, bool]]:

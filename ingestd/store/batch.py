@@ -1,11 +1,13 @@
 """What the event loop hands the writer, what the writer tells back, and the contract between them.
 
-A writer is three calls (`append`, `flush`, `close`) and two messages (`Freed`, `Commit`); the segment files of
+A writer is a few calls (`append`, `flush`, `close`) and two messages (`Freed`, `Commit`); the segment files of
 `writer.SegmentWriter` are one implementation. Nothing here is per record: a batch is a block of a connection.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from formats.record import Encoded
@@ -17,6 +19,23 @@ class Batch(NamedTuple):
     encoded: Encoded
     transport: str
     received_ns: int  # CLOCK_MONOTONIC
+
+
+class Mark(NamedTuple):
+    """A batch that a client numbered and waits for: `entry` is the client's in the table of sequences, and
+    `acknowledge` is to be called, on the event loop, with the sequence of the last batch that is durable."""
+
+    client: str
+    entry: int
+    sequence: int
+    acknowledge: Callable[[int], None]
+
+
+class Pack(NamedTuple):
+    """What became of one numbered batch: its good records, perhaps none, which must become durable together."""
+
+    batches: list[Batch]
+    mark: Mark
 
 
 class Rejected(NamedTuple):
@@ -54,6 +73,7 @@ class Commit(NamedTuple):
     lines_bytes: int
     written_bytes: int
     done_ns: int  # CLOCK_MONOTONIC
+    marks: Sequence[Mark] = ()  # the last of each client
 
 
 class Lost(NamedTuple):
@@ -66,7 +86,7 @@ class Recovery(NamedTuple):
     """What recovery found at start: files closed, bytes set aside, and this instance's uncounted frames.
 
     `sources` counts the records of frames that a dead predecessor of this same daemon wrote but did not live to count;
-    `frames` is how far their numbers go beyond the counted ones.
+    `frames` is how far their numbers go beyond the counted ones. `clients` are the last sequences in what it closed.
     """
 
     segments: int
@@ -75,6 +95,7 @@ class Recovery(NamedTuple):
     sources: dict[str, int]
     lines_bytes: int
     written_bytes: int
+    clients: Mapping[str, int] = MappingProxyType({})
 
 
 class Event(NamedTuple):
@@ -99,6 +120,10 @@ class Writer(Protocol):
 
     def append(self, batch: Batch) -> None:
         """Queue good records."""
+        ...
+
+    def append_pack(self, pack: Pack) -> None:
+        """Queue a numbered batch, to be durable soon."""
         ...
 
     def reject(self, rejected: list[Rejected]) -> None:

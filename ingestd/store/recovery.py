@@ -189,8 +189,18 @@ def take_over(
         sources=sources,
         lines_bytes=sum(frame.lines_bytes for frame in uncounted.values()),
         written_bytes=sum(frame.frame_bytes for frame in uncounted.values()),
+        clients=last_sequences(seen),
     )
     return recovery, failures
+
+
+def last_sequences(frames: list[Description]) -> dict[str, int]:
+    """The last sequence of each client in frames of a file, or of several."""
+    last: dict[str, int] = {}
+    for frame in frames:
+        for client, sequence in frame.clients.items():
+            last[client] = max(sequence, last.get(client, 0))
+    return last
 
 
 def _frames(path: Path, verify_bytes: int) -> list[Description]:

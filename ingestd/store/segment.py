@@ -44,7 +44,8 @@ class Description(msgspec.Struct, frozen=True):
 
     `sources` counts records by `<format>/<transport>`; `services` is empty where there were more than 256 or their
     names longer than 64 Ki characters; `first` and `last` are the smallest and largest `timestamp`. `instance` and
-    `frame` identify the frame: the daemon's run and the worker's running number in it.
+    `frame` identify the frame: the daemon's run and the worker's running number in it. `clients` has the sequence of
+    the last batch of each client in the frame; a frame of batches of which nothing was stored has no records.
     """
 
     v: int
@@ -59,6 +60,7 @@ class Description(msgspec.Struct, frozen=True):
     levels: dict[str, int]
     services: list[str]
     sources: dict[str, int]
+    clients: dict[str, int] = {}
 
 
 _encode = msgspec.json.Encoder().encode

@@ -7,6 +7,9 @@ disk. Frames are kept in memory until their sync returned: when a write or a syn
 its last sync and closed, and those frames go to a new segment. That is tried for as long as it takes, and nothing else
 is done meanwhile: a failing disk delays records (the queue fills, reading pauses) and loses none while the daemon runs.
 
+A client that numbers its batches waits for them: such a batch is committed at once with all that is queued, or
+`COMMIT_GAP_S` after the last commit, so a sync is shared by what comes in while another is under way.
+
 Limits. At most `SYNC_BYTES` + one frame of compressed data is held for that, and `REJECTS_BYTES` of refused records
 wait. A record is durable at most `flush_interval` plus one commit after its receipt.
 """
@@ -23,7 +26,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple
 
-from ingestd.store.batch import Batch, Commit, Event, Freed, Listener, Lost, Rejected
+from ingestd.store.batch import Batch, Commit, Event, Freed, Listener, Lost, Mark, Pack, Rejected
 from ingestd.store.frame import Frame, FrameBuilder
 from ingestd.store.recovery import take_over
 from ingestd.store.rejects import RejectsFile, kept_bytes
@@ -34,6 +37,9 @@ SYNC_BYTES: Final = 8 << 20
 
 #: The share of `flush_interval` after which a commit begins, so that it ends within it.
 DUE: Final = 0.75
+
+#: From one commit that clients wait for to the next, at least.
+COMMIT_GAP_S: Final = 0.004
 
 #: Between two tries on a disk that fails.
 RETRY_S: Final = 0.5
@@ -66,15 +72,22 @@ class _Flush(NamedTuple):
     stop: bool
 
 
-_Item = Batch | list[Rejected] | _Flush
+_Item = Batch | Pack | list[Rejected] | _Flush
 
 
 class SegmentWriter:
     """`batch.Writer` over segment files. `start()` after the fork; the other methods from the event loop's thread."""
 
-    def __init__(self, settings: WriterSettings, listener: Listener) -> None:
+    def __init__(
+        self,
+        settings: WriterSettings,
+        listener: Listener,
+        durable: Callable[[list[Mark]], object] = lambda _: None,
+    ) -> None:
+        """`durable` is called on the writer's thread, after the sync and before anything else is told or done."""
         self._settings = settings
         self._tell = listener
+        self._durable = durable
         self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._building = FrameBuilder(
             settings.instance, settings.worker, settings.level, settings.counted_frames
@@ -87,6 +100,7 @@ class SegmentWriter:
         self._rejects_taken_bytes = 0  # and only the writer's thread to this
         self._due_s = settings.flush_interval_s * DUE
         self._oldest_ns: int | None = None
+        self._awaited = False  # whether a client waits for the next commit
         self._committed_ns = 0
         self._broken: Segment | None = None
         self._failing = False
@@ -100,6 +114,9 @@ class SegmentWriter:
 
     def append(self, batch: Batch) -> None:
         self._queue.put(batch)
+
+    def append_pack(self, pack: Pack) -> None:
+        self._queue.put(pack)
 
     def reject(self, rejected: list[Rejected]) -> None:
         nbytes = sum(map(kept_bytes, rejected))
@@ -129,7 +146,9 @@ class SegmentWriter:
                 continue
             match item:
                 case Batch():
-                    self._gather(item)
+                    self._gather([item])
+                case Pack():
+                    self._gather(item.batches, item.mark)
                 case _Flush(stop=True):
                     self._finish()
                     return
@@ -145,6 +164,8 @@ class SegmentWriter:
         due_s = float("inf")
         if self._oldest_ns is not None:
             due_s = self._oldest_ns / 1e9 + self._due_s
+        if self._awaited:
+            due_s = min(due_s, self._committed_ns / 1e9 + COMMIT_GAP_S)
         if self._segment is not None:
             due_s = min(due_s, self._segment.opened_s + self._settings.max_age_s)
         return None if due_s == float("inf") else max(0.0, due_s - time.monotonic())
@@ -152,14 +173,20 @@ class SegmentWriter:
     def _overdue(self) -> bool:
         """Whether to commit although more is queued. Not too soon after the last time: a writer that is behind would
         commit after every batch and fall behind further."""
+        if self._awaited and time.monotonic_ns() - self._committed_ns >= COMMIT_GAP_S * 1e9:
+            return True
         if self._oldest_ns is None:
             return False
         return time.monotonic_ns() - max(self._oldest_ns, self._committed_ns) >= self._due_s * 1e9
 
-    def _gather(self, batch: Batch) -> None:
-        if self._oldest_ns is None:
-            self._oldest_ns = batch.received_ns
-        self._building.add(batch)
+    def _gather(self, batches: list[Batch], mark: Mark | None = None) -> None:
+        for batch in batches:
+            if self._oldest_ns is None:
+                self._oldest_ns = batch.received_ns
+            self._building.add(batch)
+        if mark is not None:
+            self._building.mark(mark)
+            self._awaited = True
         if self._building.full:
             self._finish_frame()
             self._insist(self._write)
@@ -174,7 +201,7 @@ class SegmentWriter:
 
     def _commit(self) -> bool:
         """Put all that was gathered on disk and tell it, then rotate by age. False: the time is up."""
-        if self._building.records:
+        if self._building:
             self._finish_frame()
         if not self._insist(self._write_and_sync):
             return False
@@ -226,6 +253,8 @@ class SegmentWriter:
                 log.warning("segments in %s can be written again", self._settings.folder)
             self._failing = False
             done, self._unsynced = self._unsynced[:count], self._unsynced[count:]
+            marks = {mark.client: mark for frame in done for mark in frame.marks}
+            self._durable(list(marks.values()))
             self._committed_ns = time.monotonic_ns()
             self._tell(
                 Commit(
@@ -234,11 +263,13 @@ class SegmentWriter:
                     sum(frame.lines_bytes for frame in done),
                     sum(len(frame.data) for frame in done),
                     self._committed_ns,
+                    list(marks.values()),
                 )
             )
         waiting = [entry.received_ns for frame in self._unsynced for entry in frame.durable]
         waiting.extend(self._building.received_ns())
         self._oldest_ns = min(waiting, default=None)
+        self._awaited = self._building.awaited or any(frame.marks for frame in self._unsynced)
 
     def _fail(self, error: OSError) -> None:
         """Leave the segment at its last sync; its later frames are written again to the next one."""

@@ -125,7 +125,7 @@ def test_last_record_without_newline(daemon: Daemon) -> None:
     ("header", "said"),
     [
         (b"INGEST/1 gelf\n", b"ERR unsupported format gelf"),
-        (b"INGEST/1 json ack=1\n", b"ERR unsupported key ack"),
+        (b"INGEST/1 json ack=1\n", b"ERR ack=1 and client=<id> go together"),
         (b"INGEST/1 json color=red\n", b"ERR unknown key color"),
         (b"INGEST/2 json\n", b"ERR unsupported version 2"),
         (b"INGEST/1\n", b"ERR no format"),

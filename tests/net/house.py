@@ -8,6 +8,8 @@ from formats.record import Enrichment
 from ingestd.accounting import Ledger
 from ingestd.net.backpressure import Gate
 from ingestd.net.balance import Balance, LoadTable
+from ingestd.net.connection import Connection
+from ingestd.net.header import Header
 from ingestd.net.sockets import Address, bind_workers
 from ingestd.net.tcp import TcpLimits, TcpServer
 from ingestd.net.udp import UdpServer
@@ -41,12 +43,15 @@ class House:
             self.sockets[0],
             None,
             TcpLimits(100, 60.0, 60.0),
-            self.door,
+            self._way,
             self.gate,
             balance,
             self.slot,
         )
         self.udp = UdpServer(loop, self.sockets[0].udp, self.door, self.gate, self.ledger, self.slot)
+
+    def _way(self, header: Header, source: str, _: Connection) -> Door:
+        return self.door(header.format, "tcp", source)
 
     def door(self, format_: str, transport: str, source: str, schema: str = "") -> Door:
         return self._door(self._pipeline, format_, transport, source, Enrichment({}), self._limit_bytes)

@@ -81,7 +81,7 @@ def test_the_data_frame_tells_its_size_and_has_a_checksum(builder: FrameBuilder)
 def test_a_builder_begins_anew(builder: FrameBuilder) -> None:
     builder.add(batch(records(0, 2)))
     builder.finish()
-    assert builder.records == 0
+    assert not builder
     assert list(builder.received_ns()) == []
     builder.add(batch(records(2, 1)))
     description, lines = unpacked(builder.finish())
