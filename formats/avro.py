@@ -177,7 +177,7 @@ def _encode_columns(records: Records, columns: list[list[Any]], context: Context
         return None
     fields = dict(zip(records.names, columns, strict=True))
     core = Core(*map(fields.pop, CORE_FIELDS))
-    if any(None in column for column in core) or any("" in column for column in core[:-1]):
+    if not all(map(all, core[:-1])) or None in core.messages:
         return None
     try:
         return encode_columns(_FORMAT, core, context, fields)

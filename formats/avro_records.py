@@ -118,14 +118,15 @@ def _is_text(field: _Field) -> bool:
     return field.column == _TEXT or (field.column == _NUMBER and field.type.logical in _TIMESTAMPS)
 
 
+# The length that one byte stands for: a zigzag varint halved. FF is one that goes on, or is negative.
+_SHORT = bytes(0xFF if octet & 0x81 else octet >> 1 for octet in range(256))
+
 # The code of a field. {i} is its number, p the position; what is wrong raises one of ERRORS, here or at the next byte.
 _LENGTH = """
-n = data[p]
+n = lengths[p]
 p += 1
-if n & 0x81:  # goes on, or is negative
+if n == 0xFF:
     n, p = length(data, p - 1)
-else:
-    n >>= 1
 """
 _CODE = {
     "string": _LENGTH + "e = p + n\na{i}(text[p:e])\np = e\n",
@@ -145,6 +146,7 @@ elif n == {other}:
 _FUNCTION = """
 def read(data, text, records, columns):
     {appends}, done = [column.append for column in columns]
+    lengths = data.translate(short)
     size = len(data)
     p = 0
     for _ in range(records):
@@ -155,7 +157,7 @@ def read(data, text, records, columns):
 
 
 def _compile(fields: list[_Field]) -> _Read:
-    scope: dict[str, Any] = {"length": _read_length}
+    scope: dict[str, Any] = {"length": _read_length, "short": _SHORT}
     code = ""
     for index, field in enumerate(fields):
         kind = field.core.kind if field.column == _TEXT else field.column

@@ -67,9 +67,7 @@ def _is_same(pieces: Outcome, whole: Outcome) -> bool:
     for mine, other in zip(pieces.oversize, whole.oversize, strict=True):
         if not mine.startswith(other) and not other.startswith(mine):
             return False
-    sort = partial(
-        sorted, key=lambda record: repr(sorted(record.items()))
-    )  # the order of fields is not promised
+    sort = partial(sorted, key=lambda record: repr(sorted(record.items())))  # fields come in any order
     return sort(pieces.records) == sort(whole.records) and sorted(pieces.rejects) == sorted(whole.rejects)
 
 
