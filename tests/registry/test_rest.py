@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,12 @@ def test_references(registry: Asked) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    with serving(tmp_path_factory.mktemp("guarded"), token="sécret") as asked:
+        yield asked
+
+
 def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
@@ -278,23 +285,23 @@ def basic(user: str, password: str) -> str:
         (basic("any", "sécret"), 200),
     ],
 )
-def test_writing_needs_the_token(tmp_path: Path, authorization: str, status: int) -> None:
+def test_writing_needs_the_token(guarded: Asked, authorization: str, status: int) -> None:
+    """It leaves the registry as it was."""
     header = authorization.encode().decode("latin-1")
-    with serving(tmp_path, token="sécret") as registry:
-        for method, path, body in (
-            ("POST", V1, {"schema": json.dumps(ORDER)}),
-            ("PUT", "/config", {"compatibility": "FULL"}),
-            ("DELETE", "/config", None),
-            ("DELETE", f"{V1}/1", None),
-            ("DELETE", "/subjects/orders?permanent=true", None),
-        ):
-            answer = registry.ask(method, path, body, Authorization=header)
-            assert answer.status == status
-            if status == 401:
-                assert answer.json()["error_code"] == 401
-                assert answer.headers["WWW-Authenticate"].startswith("Basic ")
-        assert registry.ask("GET", "/subjects").status == 200
-        assert registry.post("/compatibility/subjects/orders/versions", ORDER) == {"is_compatible": True}
+    for method, path, body in (
+        ("POST", V1, {"schema": json.dumps(ORDER)}),
+        ("PUT", "/config", {"compatibility": "FULL"}),
+        ("DELETE", "/config", None),
+        ("DELETE", f"{V1}/latest", None),
+        ("DELETE", "/subjects/orders?permanent=true", None),
+    ):
+        answer = guarded.ask(method, path, body, Authorization=header)
+        assert answer.status == status
+        if status == 401:
+            assert answer.json()["error_code"] == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+    assert guarded.ask("GET", "/subjects").status == 200
+    assert guarded.post("/compatibility/subjects/orders/versions", ORDER) == {"is_compatible": True}
 
 
 def test_what_was_registered_is_there_after_a_restart(tmp_path: Path) -> None:
