@@ -36,8 +36,8 @@ class Acknowledgement:
 class Stats:
     """What became of records since the client was made.
 
-    `taken` by `send`; of these `dropped` where the spool was full, or had no room when the client was closed.
-    `acknowledged` counts also what an earlier process left in the spool, and those `rejected` (by reason).
+    `taken` and `dropped`, where the spool had no room, are together what was handed over. `acknowledged` counts also
+    what an earlier process left in the spool, and those `rejected` (by reason).
     `connections` that a server served: one more than the reconnects.
     """
 

@@ -171,7 +171,7 @@ class Engine:
         self._retry_s = 0.0
         while self._spool_some():
             pass
-        lost = sum(records for _, records in self._waiting) + self.intake.abandon()
+        lost = self.intake.abandon(sum(records for _, records in self._waiting))
         if lost:
             log.error("no room in the spool %s: %d records are lost", self._options.spool_dir, lost)
 

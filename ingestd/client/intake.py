@@ -44,7 +44,7 @@ class Intake:
         self.batch_records = options.batch_records
         self._options = options
         self._shape = shape_of(options.format, options.schema)
-        self.large_bytes = LARGE_BYTES if self._shape.join else 0
+        self.large_bytes = min(LARGE_BYTES, options.record_limit_bytes) if self._shape.join else 0
         self._wake = wake
         self._pid = os.getpid()
         self._lock = threading.Lock()
@@ -128,11 +128,15 @@ class Intake:
             self._look()
         return taken
 
-    def abandon(self) -> int:
-        """For the engine, at its end: count as dropped what it could not keep; how many records that are."""
+    def abandon(self, records: int) -> int:
+        """For the engine, at its end: count as dropped what it could not keep, of what it took and of what is left.
+
+        Returns how many records that are in all.
+        """
         with self._lock:
-            lost = sum(payload.records for payload in self._ready)
+            lost = records + sum(payload.records for payload in self._ready)
             self._ready.clear()
+            self._cut_records -= lost
             self.dropped += lost
             return lost
 

@@ -50,6 +50,7 @@ class Spool:
         self._segment_bytes = min(_SEGMENT_BYTES, options.spool_bytes // _SEGMENTS)
         self._files: deque[SegmentFile] = deque()
         self._retired = False  # the newest segment takes no more
+        self._released = False
         self._descriptors = ExitStack()
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -250,8 +251,10 @@ class Spool:
     def release(self) -> None:
         """Let go of the folder as it is, as a fork must that inherited it. Only the first call does anything."""
         self._descriptors.close()
-        while self._files:
-            os.close(self._files.pop().fd)
+        if not self._released:
+            self._released = True
+            for file in self._files:
+                os.close(file.fd)
 
     def _file_of(self, sequence: int) -> SegmentFile:
         return next(file for file in reversed(self._files) if file.first <= sequence)

@@ -26,8 +26,15 @@ class Talk:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._file = sock.makefile("rb")
-        words = self._file.readline(513).decode("ascii").split()
+        self._data = b""
+        while b"\n" not in self._data:
+            if not self._more():
+                raise ConnectionAbortedError("ended before its header")
+        line, _, self._data = self._data.partition(b"\n")
+        if not line.isascii():
+            self.say("ERR header is not ASCII")
+            raise ConnectionAbortedError("not this protocol")
+        words = line.decode("ascii").split()
         assert words[:1] == ["INGEST/1"], words
         self.format = words[1]
         self.keys = dict(word.split("=", 1) for word in words[2:])
@@ -39,16 +46,28 @@ class Talk:
 
     def batch(self) -> Batch | None:
         """The next batch, decompressed; None at the end of the stream."""
-        head = self._file.read(12)
-        if len(head) < 12:
+        head = self._read(12)
+        if head is None:
             return None
         length, sequence = struct.unpack(">IQ", head)
-        payload = self._file.read(length)
-        if len(payload) < length:
+        payload = self._read(length)
+        if payload is None:
             return None
         if self.keys.get("compression") == "zstd":
             payload = zstandard.ZstdDecompressor().decompress(payload)
         return sequence, payload
+
+    def _read(self, size: int) -> bytes | None:
+        while len(self._data) < size:
+            if not self._more():
+                return None
+        taken, self._data = self._data[:size], self._data[size:]
+        return taken
+
+    def _more(self) -> bool:
+        data = self._sock.recv(1 << 18)
+        self._data += data
+        return bool(data)
 
     def reset(self) -> None:
         """End it as a killed process with unread data does."""
@@ -73,6 +92,7 @@ class Peer:
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._socks: list[socket.socket] = []
+        self._turns: dict[str, threading.Lock] = {}
         self.stored: dict[str, list[Batch]] = {}
         self.talks: list[Talk] = []
 
@@ -95,9 +115,14 @@ class Peer:
         return [line for batches in self.stored.values() for _, data in batches for line in data.splitlines()]
 
     def serve(self, talk: Talk, limit: int = 1 << 62) -> None:
-        """Be honest, for so many batches."""
+        """Be honest, for so many batches; what an earlier connection of the client sent is decided first."""
         with self._lock:
             stored = self.stored.setdefault(talk.client, [])
+            turn = self._turns.setdefault(talk.client, threading.Lock())
+        with turn:
+            self._store(talk, stored, limit)
+
+    def _store(self, talk: Talk, stored: list[Batch], limit: int) -> None:
         talk.say(f"OK {stored[-1][0] if stored else 0}")
         while limit and (batch := talk.batch()):
             limit -= 1
