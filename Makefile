@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint fuzz bench demo clean test-commands
+.PHONY: help run test chaos lint fuzz bench demo clean test-commands
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ run: .venv/.installed certs/server.crt ## start the daemon on conf/ingestd.toml 
 
 test: .venv/.installed-test test-commands ## run the tests
 	.venv/bin/pytest $(ARGS)
+
+chaos: .venv/.installed-test test-commands ## run the long rounds of faults under load
+	.venv/bin/pytest -m chaos $(ARGS)
 
 lint: .venv/.installed-lint ## check style, types and layering
 	.venv/bin/ruff check

@@ -17,6 +17,12 @@ from typing import Final, NoReturn
 #: What the supervisor's loop waits for.
 SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 
+#: What the supervisor tells a child by: to stop, to retire, to take new certificates.
+ORDERS: Final = frozenset({signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2})
+
+#: A child that lived less than this died young; so many in a row and it cannot start.
+YOUNG_S: Final = 2.0
+
 log = logging.getLogger("ingestd")
 
 
@@ -37,11 +43,26 @@ class Child:
         sys.stdout.flush()
         sys.stderr.flush()
         self.started_s, self.aborted_s = time.monotonic(), None
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the child has handlers of its own
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS | ORDERS)  # until the child has handlers of its own
         self.pid = os.fork()
         if self.pid == 0:
             _be(self.main)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS | ORDERS)
+
+    def ended(self) -> int | None:
+        """Its exit code if it has ended since the last time this was asked; it is then buried."""
+        if not self.pid:
+            return None
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if not pid:
+            return None
+        self.pid = 0
+        return os.waitstatus_to_exitcode(status)
+
+    @property
+    def young(self) -> bool:
+        """Whether it has not lived long enough to count as having started well."""
+        return time.monotonic() - self.started_s < YOUNG_S
 
     def send(self, number: signal.Signals) -> None:
         """Signal it, unless it was buried: its pid may be another's by then."""
@@ -52,7 +73,7 @@ class Child:
 def _be(main: Callable[[], int]) -> NoReturn:
     """Run a child's main and end the process with its code, past everything the parent had set up.
 
-    `main` finds SIGTERM blocked, and unblocks it when it can stop. The other signals go to the whole group of a
+    `main` finds `ORDERS` blocked, and unblocks them when it can follow. The other signals go to the whole group of a
     terminal; what they mean is for the supervisor to decide.
     """
     code = os.EX_SOFTWARE
@@ -62,7 +83,7 @@ def _be(main: Callable[[], int]) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS - {signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS - ORDERS)
         code = main()
     except BaseException:
         log.critical("pid %d failed", os.getpid(), exc_info=True)

@@ -46,22 +46,28 @@ main.add_command(schema)
 @set_option
 def run(path: Path | None, overrides: tuple[str, ...]) -> None:
     """Run the daemon in the foreground until SIGTERM or SIGINT."""
-    config, _ = _load(path, overrides)
-    from ingestd import supervisor
+    from ingestd import startup
 
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(name)s[%(process)d] %(levelname)s %(message)s"
     )
-    sys.exit(supervisor.run(config))
+    sys.exit(startup.run(lambda: _load(path, overrides)[0]))
 
 
 @main.command()
 @config_option
 @set_option
-def check(path: Path | None, overrides: tuple[str, ...]) -> None:
+@click.option(
+    "--reload", "for_reload", is_flag=True, help="Ask as a reload does: would this code take a daemon over?"
+)
+def check(path: Path | None, overrides: tuple[str, ...], for_reload: bool) -> None:
     """Check the configuration and the files it names; exit 78 and say everything that is wrong."""
-    _, source = _load(path, overrides)
+    config, source = _load(path, overrides)
     click.echo(f"ingestd: {source}: ok")
+    if for_reload:
+        from ingestd import startup
+
+        click.echo(startup.rehearse(config))
 
 
 @main.command()

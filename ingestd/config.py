@@ -58,6 +58,7 @@ class Server(Section, frozen=True):
         "state"
     )
     drain_timeout: Annotated[float, _duration("longest time a stop spends on what clients had sent")] = 10.0
+    reload_timeout: Annotated[float, _duration("longest time old connections go on after a reload")] = 3600.0
     heartbeat_timeout: Annotated[float, _duration("a worker silent for so long is replaced", 0.1)] = 10.0
     client_ttl: Annotated[float, _duration("a client unseen for so long is forgotten", 60.0)] = 7 * 86_400.0
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections.abc import MutableMapping
+from typing import Final
+
+VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 log = logging.getLogger("ingestd")
 
@@ -17,9 +21,11 @@ class Notifier:
     """
 
     def __init__(self, environ: MutableMapping[str, str] = os.environ) -> None:
-        address = environ.pop("NOTIFY_SOCKET", "")
-        watchdog_us = environ.pop("WATCHDOG_USEC", "")
-        watchdog_pid = environ.pop("WATCHDOG_PID", str(os.getpid()))
+        #: What was taken out, for a program that goes on in the place of this one.
+        self.variables = {name: environ.pop(name) for name in VARIABLES if name in environ}
+        address = self.variables.get("NOTIFY_SOCKET", "")
+        watchdog_us = self.variables.get("WATCHDOG_USEC", "")
+        watchdog_pid = self.variables.get("WATCHDOG_PID", str(os.getpid()))
         self._socket: socket.socket | None = None
         #: How often `WATCHDOG=1` is wanted: half the time after which systemd would act; 0 where it does not watch.
         self.watchdog_s = 0.0
@@ -37,6 +43,10 @@ class Notifier:
                 self._socket.sendto("\n".join(assignments).encode(), self._address)
             except OSError as error:
                 log.warning("cannot notify systemd: %s", error)
+
+    def reloading(self) -> None:
+        """Begin a reload (`Type=notify-reload`); `READY=1` ends it, whatever came of it."""
+        self.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=Reloading")
 
     def close(self) -> None:
         """Say nothing more."""

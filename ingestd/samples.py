@@ -8,11 +8,11 @@ meets a cell being written takes another worker's.
 
 from __future__ import annotations
 
-import mmap
 import struct
 from typing import Final
 
 from formats import FORMATS
+from ingestd.memory import Memory
 
 #: A longer record is shown cut; it is a sample.
 SAMPLE_BYTES: Final = 4096
@@ -24,11 +24,11 @@ _FORMATS: Final = {name: number for number, name in enumerate(FORMATS)}
 
 
 class Samples:
-    """The cells of all workers; made before the fork."""
+    """The cells of all workers, by the numbers of their slots; made before the fork."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._map = mmap.mmap(-1, workers * len(_FORMATS) * _CELL_BYTES)
+        self._map = Memory("ingestd-samples", workers * len(_FORMATS) * _CELL_BYTES).bytes
 
     def _start(self, worker: int, format_: str) -> int:
         return (worker * len(_FORMATS) + _FORMATS[format_]) * _CELL_BYTES

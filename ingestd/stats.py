@@ -1,8 +1,9 @@
 """Counters in shared memory: one slot per process, one writer per slot, no lock.
 
-The supervisor makes one anonymous shared mapping before it forks. Slot `i` belongs to worker `i` and the last
-slot to the supervisor; each is an array of int64 that only its owner's event loop thread writes. Counters live
-in the mapping and not in the worker, so they survive its death, and its successor goes on from them.
+The supervisor makes the memory before it forks. Each worker is given a slot that is free, and the last one is the
+supervisor's; each is an array of int64 that only its owner's event loop thread writes, and the supervisor while it is
+nobody's. Counters live in the memory and not in the worker, so they survive its death, and whoever has the slot next
+goes on from them. There are more slots than workers, so that while workers are replaced both have one.
 
 Several values move together (a block is received and is in flight), so a slot opens with a version that is odd
 while they move: a reader copies the slot and looks at the version again (a seqlock). A snapshot is therefore one
@@ -11,19 +12,21 @@ moment of one worker, and the accounting law holds in it exactly:
     received = written + rejected{reason} + dropped{reason} + in flight
 
     slot:  0 version | 1 pid | 2 heartbeat (CLOCK_MONOTONIC ns) | 3 started (UNIX ns) | 4 state |
-          5… the series of METRICS
+          5 position + 1, 0 while it is free | 6 certificates (how often they were reloaded) | 7… the series of METRICS
+
+`LAYOUT` names each of these, so that a program of another version can carry them over (`transcribe`).
 """
 
 from __future__ import annotations
 
-import mmap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Literal, NamedTuple
 
 from formats import FORMATS
 from formats.record import REASONS
+from ingestd.memory import Memory
 from ingestd.samples import Samples
 
 VERSION: Final = 0
@@ -31,7 +34,9 @@ PID: Final = 1
 HEARTBEAT: Final = 2
 STARTED: Final = 3
 STATE: Final = 4
-_FIRST_SERIES: Final = 5
+POSITION: Final = 5
+CERTIFICATES: Final = 6
+FIRST_SERIES: Final = 7
 
 _SPINS: Final = 100  # of about 2 us each: a move takes less than that
 _NAPS: Final = 200
@@ -241,17 +246,41 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric("ingestd_worker_restarts_total", "counter", "Workers replaced after they died or hung."),
     Metric("ingestd_sidecar_restarts_total", "counter", "Times the HTTP sidecar was replaced after it died."),
+    Metric(
+        "ingestd_reloads_total",
+        "counter",
+        "Reloads asked for by SIGHUP, by what came of them.",
+        ("result",),
+        (("applied",), ("certificates",), ("refused",)),
+    ),
 )
 
 _INDEX: Final[dict[tuple[str, ...], int]] = {}
 _BASE: Final[dict[str, int]] = {}
-_next = _FIRST_SERIES
+_next = FIRST_SERIES
 for _metric in METRICS:
     _BASE[_metric.name] = _next
     for _offset, _labels in enumerate(_metric.series):
         _INDEX[_metric.name, *_labels] = _next + _offset
     _next += _metric.width
 SLOT_WIDTH: Final = (_next + 7) // 8 * 8  # whole 64-byte cache lines, so that two owners never share one
+
+#: Gauges of what a worker holds in its own memory: they end with it. (Records in flight do not: its heir settles them.)
+_HELD: Final = (_INDEX["ingestd_queue_bytes",], _INDEX["ingestd_connections_open",])
+
+
+def _layout() -> Iterator[tuple[str, int]]:
+    head = {"pid": PID, "heartbeat": HEARTBEAT, "started": STARTED, "state": STATE, "position": POSITION}
+    yield from (head | {"certificates": CERTIFICATES}).items()
+    for metric in METRICS:
+        cells = metric.series
+        if metric.kind == "histogram":
+            cells = tuple((str(bound),) for bound in (*metric.buckets, "+Inf", "sum"))
+        yield from (("|".join((metric.name, *cell)), _BASE[metric.name] + n) for n, cell in enumerate(cells))
+
+
+#: Everything in a slot but its version, by name.
+LAYOUT: Final = dict(_layout())
 
 
 def index(name: str, *labels: str) -> int:
@@ -307,15 +336,33 @@ class Slot:
         values[STARTED] = now_ns
         values[STATE] = STARTING
 
+    def assign(self, position: int) -> None:
+        """By the supervisor: from now on this is the slot of a worker of `position`, which will adopt it."""
+        self._empty()
+        self._values[POSITION] = position + 1
+
+    def release(self) -> None:
+        """By the supervisor: the worker is gone and has no successor here; its counters stay."""
+        self._values[POSITION] = 0
+        self._empty()
+
+    def _empty(self) -> None:
+        values = self._values
+        values[VERSION] += values[VERSION] & 1
+        for place in (PID, HEARTBEAT, STARTED, CERTIFICATES, *_HELD):
+            values[place] = 0
+        values[STATE] = STARTING
+
 
 class Board:
-    """All slots: one per worker, and the supervisor's own, `board.supervisor`, behind them. Made before the fork."""
+    """All slots: those of workers, and the supervisor's own, `board.supervisor`, behind them. Made before the fork."""
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self.samples = Samples(workers)
-        self._map = mmap.mmap(-1, (workers + 1) * SLOT_WIDTH * 8)
-        self._values = memoryview(self._map).cast("q")
+    def __init__(self, slots: int, memory: Memory | None = None) -> None:
+        """`memory` is that of a board of this `LAYOUT` made before; `slots` must be the same then."""
+        self.slots = slots
+        self.samples = Samples(slots)
+        self.memory = memory or Memory("ingestd-board", (slots + 1) * SLOT_WIDTH * 8)
+        self._values = self.memory.words()
 
     def slot(self, number: int) -> Slot:
         """The writer's view of slot `number`."""
@@ -323,28 +370,55 @@ class Board:
 
     @property
     def supervisor(self) -> Slot:
-        return self.slot(self.workers)
+        return self.slot(self.slots)
 
     def snapshot(self, number: int) -> list[int]:
-        """One moment of slot `number`: `SLOT_WIDTH` values, read again while the writer moved them.
-
-        A live writer can lose its core or its GIL in the middle, for longer than any spin: then the reader naps. A
-        writer that died there leaves the version odd until it is replaced; after about 0.1 s the copy is taken as it
-        is, which is then a still picture too.
-        """
-        view = self._view(number)
-        for attempt in range(_SPINS + _NAPS):
-            before = view[VERSION]
-            values = view.tolist()
-            if not before & 1 and view[VERSION] == before:
-                break
-            if attempt >= _SPINS:
-                time.sleep(_NAP_S)
-        return values
+        """One moment of slot `number`: `SLOT_WIDTH` values."""
+        return still(self._view(number))
 
     def snapshots(self) -> list[list[int]]:
-        """One snapshot per worker, then the supervisor's."""
-        return [self.snapshot(number) for number in range(self.workers + 1)]
+        """One snapshot per slot of workers, then the supervisor's."""
+        return [self.snapshot(number) for number in range(self.slots + 1)]
 
     def _view(self, number: int) -> memoryview[int]:
         return self._values[number * SLOT_WIDTH : (number + 1) * SLOT_WIDTH]
+
+
+def still(view: memoryview[int]) -> list[int]:
+    """One moment of a slot, read again while its writer moved values.
+
+    A live writer can lose its core or its GIL in the middle, for longer than any spin: then the reader naps. A
+    writer that died there leaves the version odd until it is replaced; after about 0.1 s the copy is taken as it
+    is, which is then a still picture too.
+    """
+    for attempt in range(_SPINS + _NAPS):
+        before = view[VERSION]
+        values = view.tolist()
+        if not before & 1 and view[VERSION] == before:
+            break
+        if attempt >= _SPINS:
+            time.sleep(_NAP_S)
+    return values
+
+
+class Foreign:
+    """A board that another version of this program made and whose workers still count in it, as `LAYOUT` was there."""
+
+    def __init__(self, memory: Memory, slots: int, width: int, layout: Mapping[str, int]) -> None:
+        """`width`: int64 per slot; `slots` without the supervisor's."""
+        self.slots = slots
+        self._width = width
+        self._values = memory.words()
+        self._pairs = [(layout[name], place) for name, place in LAYOUT.items() if name in layout]
+        self._heartbeat = slots * width + layout["heartbeat"]
+
+    def transcribe(self, number: int, slot: Slot) -> None:
+        """Bring `slot`, of our own board, to where slot `number` stands there; `self.slots` is the supervisor's."""
+        source = still(self._values[number * self._width : (number + 1) * self._width])
+        with slot.moving() as values:
+            for there, here in self._pairs:
+                values[here] = source[there]
+
+    def beat(self, now_ns: int) -> None:
+        """The supervisor's sign of life, for those who look here for it."""
+        self._values[self._heartbeat] = now_ns

@@ -1,181 +1,107 @@
-"""The supervisor: binds, forks, watches, drains. It handles no records and starts no thread.
+"""The supervisor: watches, replaces, reloads, drains. It handles no records and starts no thread.
 
-    before the fork   lock the data folder, bind every socket, load the certificate, map the shared memory
-    after it          one loop: wait for a signal or a tick; bury the dead, replace them, stop the hung
+    before the fork   startup.py locks the data folder, binds sockets, makes the shared memory, or takes all over
+    after it          one loop: wait for a signal or a tick; bury the dead, replace them, stop the hung, reload
 
-Signal handlers only put a byte into a pipe. A worker that dies is replaced at once; one that keeps dying young
-(`SHORT_LIVES` in a row) cannot boot, and the daemon ends with an error that says so. A worker whose heartbeat is
-older than `server.heartbeat_timeout` gets SIGABRT, upon which faulthandler prints its stacks, and then SIGKILL.
+Signal handlers only put a byte into a pipe. A worker that dies is replaced at once; one that keeps dying young cannot
+boot, and the daemon ends with an error that says so. A worker whose heartbeat is older than
+`server.heartbeat_timeout` gets SIGABRT, upon which faulthandler prints its stacks, and then SIGKILL.
 SIGTERM and SIGINT drain: the listening sockets close, each worker reads what its clients had sent and writes it.
+SIGHUP reloads (reload.py).
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import resource
-import secrets
 import select
 import signal
 import socket
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
-from ingestd import __version__, registry, sidecar, worker
-from ingestd.child import SIGNALS, Child, ending
+import msgspec
+
+from ingestd import __version__, generation, inherit, registry, rehearsal, sidecar, worker
+from ingestd.child import SIGNALS
 from ingestd.config import Config
-from ingestd.net.balance import LoadTable
-from ingestd.net.sockets import Address, bind_http, bind_workers, shown
-from ingestd.net.tls import server_context
+from ingestd.crew import GRACE_S, Crew
+from ingestd.inherit import Will
+from ingestd.net.sockets import kernel_drops, shown
 from ingestd.notify import Notifier
-from ingestd.sequences import checkpoint
-from ingestd.sequences.table import Sequences
-from ingestd.statedir import announce, greet, lock_data_dir, prepare_folders, withdraw
-from ingestd.stats import DRAINING, HEARTBEAT, READY, STATE, Board, index
+from ingestd.reload import Reload
+from ingestd.sequences import table
+from ingestd.sidecars import Sidecars
+from ingestd.statedir import announce, greet
+from ingestd.stats import DRAINING, HEARTBEAT, LAYOUT, READY, SLOT_WIDTH, STATE, Foreign, index
 from ingestd.store.retention import Limits, sweep
 
-#: How often the supervisor looks around when no signal wakes it; while starting, more often.
+#: How often the supervisor looks around when no signal wakes it; while something starts, more often.
 TICK_S: Final = 0.25
 START_TICK_S: Final = 0.01
 
-#: A worker that lived less than `YOUNG_S` died young; so many in a row and the daemon gives up.
-YOUNG_S: Final = 2.0
-SHORT_LIVES: Final = 5
-
-#: The longest pause before a sidecar that keeps dying is started again.
-SIDECAR_PAUSE_S: Final = 5.0
-
-#: From SIGABRT (stacks are printed) to SIGKILL, and from the end of the drain time to SIGKILL.
-GRACE_S: Final = 2.0
-
 RETENTION_S: Final = 10.0
 
-_WORKER_RESTARTS: Final = index("ingestd_worker_restarts_total")
-_SIDECAR_RESTARTS: Final = index("ingestd_sidecar_restarts_total")
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+
 _DELETED: Final = index("ingestd_segments_deleted_total")
 _WRITE_ERRORS: Final = index("ingestd_write_errors_total", "retention")
+_KERNEL_DROPS: Final = index("ingestd_udp_kernel_drops_total")
 
 log = logging.getLogger("ingestd")
 
 
-def run(config: Config) -> int:
-    """Be the daemon until SIGTERM or SIGINT; returns the exit code. Raises `StartError`."""
-    tcp = config.listen.tcp
-    context = None
-    if not tcp.plaintext:
-        client_ca = Path(tcp.client_ca) if tcp.client_ca else None
-        context = server_context(Path(tcp.cert), Path(tcp.key), client_ca)
-    data_dir, state_dir = Path(config.server.data_dir), Path(config.server.state_dir)
-    prepare_folders(data_dir, state_dir)
-    lock = lock_data_dir(data_dir)
-    withdraw(state_dir)  # one that was killed left its own
-    workers = config.server.workers or len(os.sched_getaffinity(0))
-    _allow_connections(config.limits.max_connections, workers)
-    sockets = bind_workers(
-        workers,
-        Address(tcp.address, tcp.port),
-        Address(config.listen.udp.address, config.listen.udp.port),
-        tcp.backlog,
-        config.listen.udp.receive_buffer,
-    )
-    http = bind_http(Address(config.http.address, config.http.port))
-    board = Board(workers)
-    sequences = Sequences()
-    checkpoint.restore(sequences, state_dir, data_dir, int(time.time()))
-    shared = worker.Shared(
-        config, secrets.token_hex(8), board, sequences, LoadTable(workers), sockets, context
-    )
-    try:
-        code = Supervisor(shared, http).run()
-        _save(sequences, state_dir, data_dir)
-        return code
-    finally:
-        withdraw(state_dir)
-        lock.close()
-
-
-def _save(sequences: Sequences, state_dir: Path, data_dir: Path) -> None:
-    """The last checkpoint: the next start has no segment to read."""
-    try:
-        checkpoint.save(sequences, state_dir, data_dir)
-    except OSError as error:
-        log.error("cannot write %s: %s", state_dir / checkpoint.FILE, error.strerror)
-
-
-def _allow_connections(configured: int, workers: int) -> None:
-    """Raise the limit of open files as far as it goes without privileges, and say so where that is not enough."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    allowed = worker.connection_limit(configured, workers)
-    if allowed < configured:
-        log.warning(
-            "only %d of limits.max_connections = %d are possible with %d open files; raise LimitNOFILE or ulimit -Hn",
-            allowed,
-            configured,
-            hard,
-        )
-
-
 class Supervisor:
-    """The loop and its children."""
+    """The loop. Its parts: the crew of workers, the sidecars, and the reload under way."""
 
-    def __init__(self, shared: worker.Shared, http: socket.socket) -> None:
-        config = shared.config
-        self._config = config
-        self._board = shared.board
-        self._slot = shared.board.supervisor
-        self._sockets = shared.sockets
-        self._http = http
-        self._notifier = Notifier()
+    def __init__(
+        self,
+        shared: worker.Shared,
+        http: socket.socket,
+        lock: IO[str],
+        will: Will | None,
+        foreign: Foreign | None,
+    ) -> None:
+        """`will`: what the program before this one left; `foreign`: the board on which its workers count."""
+        self.http = http
+        self.slot = shared.board.supervisor
+        self.notifier = Notifier()
+        self.crew = Crew(shared, lambda: self._sockets, foreign)
+        self.sidecars = Sidecars(shared.board, lambda: self._sockets)
+        self._sockets = {http, *generation.sockets_of(shared)}
+        self._lock = lock
+        self._drops = {} if will is None else dict(will.kernel_drops)
+        self._started_ns = time.time_ns() if will is None else will.started_ns
         self._stopping_s: float | None = None
         self._exit_code = 0
-        self._announced = False
+        self._announced = will is not None
         self._next_sweep_s = self._next_watchdog_s = 0.0
         self._began_s = time.monotonic()
-        self._listen = {
-            "tcp": shown(shared.sockets[0].tcp),
-            "udp": shown(shared.sockets[0].udp),
-            "http": shown(http),
-        }
-        me = os.getpid()
-        self._workers = [
-            Child(f"worker {number}", lambda number=number: worker.run(number, shared, me))  # type: ignore[misc]
-            for number in range(len(shared.sockets))
-        ]
-        view = sidecar.View(
-            version=__version__,
-            started_ns=time.time_ns(),
-            hostname=socket.gethostname(),
-            listen=self._listen,
-            data_dir=config.server.data_dir,
-            supervisor_pid=me,
-            heartbeat_timeout_s=config.server.heartbeat_timeout,
-            registry=registry.Settings(
-                Path(config.server.state_dir) / registry.DATABASE,
-                config.registry.token,
-                config.registry.max_body_bytes,
-            ),
-        )
-        self._sidecar = Child("sidecar", lambda: self._be_sidecar(view))
+        self._reload = Reload(self)
+        if will is not None:
+            self.crew.adopt(will.serving, will.leaving)
+            self.sidecars.adopt(will.sidecars)
 
-    def _be_sidecar(self, view: sidecar.View) -> int:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        for group in self._sockets:
-            for each in group:
-                each.close()
-        sidecar.run(self._board, self._http, view)
-        return 0
+    @property
+    def _config(self) -> Config:
+        return self.crew.shared.config
 
-    def run(self) -> int:
-        """Start everything, watch it until a signal ends it, and drain."""
+    def run(self, load: Callable[[], Config] | None) -> int:
+        """Start everything or, told by `load` how to get the new configuration, go on with a reload; watch until a
+        signal ends it, and drain. Returns the exit code."""
         wake, signals = self._listen_to_signals()
-        self._slot.adopt(os.getpid(), time.monotonic_ns(), time.time_ns())
         try:
-            for child in (*self._workers, self._sidecar):
-                child.fork()
-            while self._alive():
-                ready, _, _ = select.select([wake], [], [], TICK_S if self._announced else START_TICK_S)
+            if load is None:
+                self.slot.adopt(os.getpid(), time.monotonic_ns(), time.time_ns())
+                self.crew.start()
+                self.start_sidecar()
+            else:
+                self._reload.go_on(load)
+            while self.crew.alive() or self.sidecars.alive():
+                idle = self._announced and not self._reload.under_way
+                ready, _, _ = select.select([wake], [], [], TICK_S if idle else START_TICK_S)
                 if ready:
                     for number in wake.recv(4096):
                         self._signalled(number)
@@ -184,6 +110,7 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             wake.close()
             signals.close()
+        self._count_drops()
         return self._exit_code
 
     def _listen_to_signals(self) -> tuple[socket.socket, socket.socket]:
@@ -193,135 +120,192 @@ class Supervisor:
         signal.set_wakeup_fd(signals.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # blocked while one program replaced the other
+        self._wake = wake
         return wake, signals
 
-    def _alive(self) -> bool:
-        return any(child.pid for child in (*self._workers, self._sidecar))
-
     def _signalled(self, number: int) -> None:
-        if number in (signal.SIGTERM, signal.SIGINT):
+        if number in _STOPS:
             if self._stopping_s is None:
                 log.info("stopping on %s: reading what clients had sent", signal.Signals(number).name)
             self._stop()
-        elif number == signal.SIGHUP:
-            log.warning("SIGHUP: reload is not supported yet; restart to apply a new configuration")
+        elif number == signal.SIGHUP and self._stopping_s is None:
+            self._reload.ask()
 
     def _stop(self) -> None:
         """Drain; asked a second time, hurry."""
         if self._stopping_s is None:
             self._stopping_s = time.monotonic()
-            self._slot[STATE] = DRAINING
-            self._notifier.send("STOPPING=1", "STATUS=Draining")
-            for group in self._sockets:
-                group.tcp.close()
-                group.udp.close()
-        for child in self._workers:
-            child.send(signal.SIGTERM)
-        if not any(child.pid for child in self._workers):
-            self._sidecar.send(signal.SIGTERM)
+            self._reload.cancel()
+            self.slot[STATE] = DRAINING
+            self.notifier.send("STOPPING=1", "STATUS=Draining")
+            self.let_go(
+                [sock for sock in self._sockets if sock.type == socket.SOCK_STREAM and sock is not self.http]
+            )
+        self.crew.send(signal.SIGTERM)
+        if not self.crew.alive():
+            self.sidecars.send(signal.SIGTERM)
 
     def _tick(self) -> None:
         now = time.monotonic()
-        self._slot[HEARTBEAT] = time.monotonic_ns()
-        self._bury()
+        self.slot[HEARTBEAT] = time.monotonic_ns()
+        self.crew.transcribe()
+        self._count_drops()
         if self._stopping_s is not None:
-            if now > self._stopping_s + self._config.server.drain_timeout + GRACE_S:
-                self._give_up()
+            self._tick_at_the_end(now, self._stopping_s)
             return
-        self._watch(now)
-        if not self._sidecar.pid and now >= self._sidecar.due_s:
-            self._slot.add(_SIDECAR_RESTARTS)
-            self._sidecar.fork()
-        if not self._announced:
-            self._announce_when_ready()
-        if now >= self._next_sweep_s:
-            self._next_sweep_s = now + RETENTION_S
-            self._sweep()
-        if self._notifier.watchdog_s and now >= self._next_watchdog_s:
-            self._next_watchdog_s = now + self._notifier.watchdog_s / 2
-            self._notifier.send("WATCHDOG=1")
-
-    def _bury(self) -> None:
-        """Take leave of dead children; replace them unless the daemon is stopping."""
-        for child in (*self._workers, self._sidecar):
-            if not child.pid:
-                continue
-            pid, status = os.waitpid(child.pid, os.WNOHANG)
-            if not pid:
-                continue
-            child.pid = 0
-            code = os.waitstatus_to_exitcode(status)
-            if self._stopping_s is not None:
-                self._buried_while_stopping(child, code)
-            else:
-                self._replace(child, code)
-
-    def _buried_while_stopping(self, child: Child, code: int) -> None:
-        if code and child is not self._sidecar:
-            log.error("%s %s while draining; its records in flight are lost", child.name, ending(code))
-            self._exit_code = 1
-        if not any(worker.pid for worker in self._workers):
-            self._sidecar.send(signal.SIGTERM)
-
-    def _replace(self, child: Child, code: int) -> None:
-        young = time.monotonic() - child.started_s < YOUNG_S
-        child.short_lives = child.short_lives + 1 if young else 0
-        if child is self._sidecar:
-            # Without it nobody sees the counters, but records go on: it is tried for ever, less and less often.
-            child.due_s = time.monotonic() + min(0.1 * 2 ** min(child.short_lives, 10), SIDECAR_PAUSE_S)
-            log.error("%s %s; replacing it", child.name, ending(code))
-            return
-        if child.short_lives >= SHORT_LIVES:
-            log.critical(
-                "%s %s %d times within %g s of its start; giving up: see the messages above for the cause",
-                child.name,
-                ending(code),
-                child.short_lives,
-                YOUNG_S,
-            )
+        self.crew.bury()
+        if self.crew.hopeless:
             self._exit_code = 1
             self._stop()
             return
-        log.error("%s %s; replacing it", child.name, ending(code))
-        self._slot.add(_WORKER_RESTARTS)
-        child.fork()
+        self.crew.watch(now, self._config.server.heartbeat_timeout)
+        self.sidecars.tick(now)
+        if not self._announced:
+            self._announce_when_ready()
+        else:
+            self._reload.tick()
+        if now >= self._next_sweep_s:
+            self._next_sweep_s = now + RETENTION_S
+            self._sweep()
+        if self.notifier.watchdog_s and now >= self._next_watchdog_s:
+            self._next_watchdog_s = now + self.notifier.watchdog_s / 2
+            self.notifier.send("WATCHDOG=1")
 
-    def _watch(self, now: float) -> None:
-        """Stop workers that are alive but stuck."""
-        timeout_s = self._config.server.heartbeat_timeout
-        for number, child in enumerate(self._workers):
-            beat_s = self._board.slot(number)[HEARTBEAT] / 1e9
-            silent_s = now - max(beat_s, child.started_s)
-            if not child.pid or silent_s <= timeout_s:
-                continue
-            if child.aborted_s is None:
-                log.error("%s has not moved for %.1f s; its stacks follow", child.name, silent_s)
-                child.aborted_s = now
-                child.send(signal.SIGABRT)
-            elif now > child.aborted_s + GRACE_S:
-                child.send(signal.SIGKILL)
+    def _tick_at_the_end(self, now: float, stopping_s: float) -> None:
+        if not self.crew.bury_at_the_end():
+            self._exit_code = 1
+        self.sidecars.bury_at_the_end()
+        if not self.crew.alive():
+            self.sidecars.send(signal.SIGTERM)
+        if now > stopping_s + self._config.server.drain_timeout + GRACE_S:
+            for child in (*self.crew.all(), *self.sidecars.all()):
+                if child.pid:
+                    log.error("%s did not end within the drain time; killing it", child.name)
+                    child.send(signal.SIGKILL)
+                    self._exit_code = 1
 
     def _announce_when_ready(self) -> None:
-        if all(self._board.slot(number)[STATE] == READY for number in range(len(self._workers))):
+        if self.crew.ready(self.crew.serving):
             self._announced = True
-            self._slot[STATE] = READY
-            announce(Path(self._config.server.state_dir), self._listen)
-            greet(self._config, self._listen, len(self._workers), time.monotonic() - self._began_s)
-            status = f"STATUS=Listening on {self._listen['tcp']} (TCP), {self._listen['udp']} (UDP)"
-            self._notifier.send("READY=1", status)
+            self.slot[STATE] = READY
+            self.announce()
+            greet(self._config, self._listen(), len(self.crew.serving), time.monotonic() - self._began_s)
+
+    def announce(self) -> None:
+        """Tell the world where the daemon listens, and that it is ready. Raises `StartError`."""
+        listen = self._listen()
+        announce(Path(self._config.server.state_dir), listen)
+        self.notifier.send("READY=1", f"STATUS=Listening on {listen['tcp']} (TCP), {listen['udp']} (UDP)")
+
+    def _listen(self) -> dict[str, str]:
+        sockets = self.crew.shared.sockets[0]
+        return {"tcp": shown(sockets.tcp[0]), "udp": shown(sockets.udp[0]), "http": shown(self.http)}
+
+    def start_sidecar(self) -> None:
+        """Start a sidecar that shows what is in force now; it replaces the one that is there."""
+        config = self._config
+        view = sidecar.View(
+            version=__version__,
+            started_ns=self._started_ns,
+            hostname=socket.gethostname(),
+            listen=self._listen(),
+            data_dir=config.server.data_dir,
+            supervisor_pid=os.getpid(),
+            heartbeat_timeout_s=config.server.heartbeat_timeout,
+            registry=registry.Settings(
+                Path(config.server.state_dir) / registry.DATABASE,
+                config.registry.token,
+                config.registry.max_body_bytes,
+            ),
+        )
+        self.sidecars.start(self.http, view)
+
+    def hold(self, sockets: Iterable[socket.socket]) -> None:
+        """Know these as the daemon's, so that children close those that are not theirs."""
+        self._sockets.update(sockets)
+
+    def let_go(self, sockets: Iterable[socket.socket]) -> None:
+        """Close these and forget them; a worker that has one serves what is queued in it."""
+        self._count_drops()
+        for sock in sockets:
+            self._sockets.discard(sock)
+            self._drops.pop(sock.fileno(), None)
+            sock.close()
+
+    def _count_drops(self) -> None:
+        """Bring the kernel's counters, 32 bits wide, into ours."""
+        for sock in self._sockets:
+            if sock.type == socket.SOCK_DGRAM and sock.family != socket.AF_UNIX:
+                now = kernel_drops(sock)
+                self.slot.add(_KERNEL_DROPS, (now - self._drops.get(sock.fileno(), 0)) % 2**32)
+                self._drops[sock.fileno()] = now
 
     def _sweep(self) -> None:
         retention = self._config.retention
         limits = Limits(retention.max_total_bytes, retention.max_age, retention.min_free_bytes)
         try:
-            self._slot.add(_DELETED, sweep(Path(self._config.server.data_dir), limits))
+            self.slot.add(_DELETED, sweep(Path(self._config.server.data_dir), limits))
         except OSError as error:
-            self._slot.add(_WRITE_ERRORS)
+            self.slot.add(_WRITE_ERRORS)
             log.error("retention cannot clean %s: %s", self._config.server.data_dir, error)
 
-    def _give_up(self) -> None:
-        for child in (*self._workers, self._sidecar):
-            if child.pid:
-                log.error("%s did not end within the drain time; killing it", child.name)
-                child.send(signal.SIGKILL)
-                self._exit_code = 1
+    def will(self) -> Will:
+        """What a program in the place of this one must know."""
+        shared = self.crew.shared
+        return Will(
+            pid=os.getpid(),
+            instance=shared.instance,
+            started_ns=self._started_ns,
+            strays=dict(shared.strays),
+            config=msgspec.to_builtins(shared.config),
+            slots=list(shared.slots),
+            board_slots=shared.board.slots,
+            slot_width=SLOT_WIDTH,
+            layout=LAYOUT,
+            sequences_layout=table.LAYOUT,
+            memory={
+                "board": shared.board.memory.fd,
+                "sequences": shared.sequences.memory.fd,
+                "loads": shared.loads.memory.fd,
+            },
+            lock=self._lock.fileno(),
+            http=self.http.fileno(),
+            tcp=[[sock.fileno() for sock in each.tcp] for each in shared.sockets],
+            udp=[[sock.fileno() for sock in each.udp] for each in shared.sockets],
+            inboxes=[each.inbox.fileno() for each in shared.sockets],
+            outboxes=[each.outbox.fileno() for each in shared.sockets],
+            kernel_drops=self._drops,
+            serving=[child.life() for child in self.crew.serving],
+            leaving=[child.life() for child in self.crew.leaving],
+            sidecars=self.sidecars.lives(),
+        )
+
+    def replace_program(self) -> None:
+        """Execute the installed program in the place of this one, which does not return: unless a stop was asked for
+        meanwhile. Raises `OSError` where it cannot be done; nothing has changed then."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # what comes from here on waits for the new program
+        try:
+            if not self._stop_asked():
+                will = self.will()
+                number = inherit.write(will)
+                inherit.keep(will.descriptors(), kept=True)
+                command = rehearsal.own_command()
+                environ = os.environ | self.notifier.variables | {inherit.VARIABLE: str(number)}
+                try:
+                    os.execve(command[0], command, environ)
+                finally:  # it did not
+                    inherit.keep(will.descriptors(), kept=False)
+                    os.close(number)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _stop_asked(self) -> bool:
+        """Look at the signals that were handled and not yet answered."""
+        try:
+            numbers = self._wake.recv(4096)
+        except BlockingIOError:
+            return False
+        for number in numbers:
+            self._signalled(number)
+        return self._stopping_s is not None

@@ -5,6 +5,10 @@
 
 Everything on the loop's thread but the writer, whose messages come back through `call_soon_threadsafe`; so the slot has
 one writer. The heartbeat is a timer of the same loop, and each block that it takes: a stuck loop has none.
+
+    SIGTERM   drain: read what was sent and leave, soon; again: hurry
+    SIGUSR1   retire: a successor accepts now; serve the connections there are until they end, then leave
+    SIGUSR2   take new certificates for the connections to come
 """
 
 from __future__ import annotations
@@ -20,9 +24,9 @@ import signal
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import uvloop
@@ -32,8 +36,10 @@ from formats.record import CORE_FIELDS
 from ingestd import registry
 from ingestd.accounting import Ledger
 from ingestd.batches import BatchDoor
+from ingestd.child import ORDERS
 from ingestd.config import Config
 from ingestd.enrich import Enricher
+from ingestd.errors import StartError
 from ingestd.net.acknowledged import Acknowledged, Clients
 from ingestd.net.backpressure import Gate
 from ingestd.net.balance import Balance, LoadTable
@@ -42,6 +48,7 @@ from ingestd.net.connection import Connection, Way
 from ingestd.net.header import Header
 from ingestd.net.sockets import WorkerSockets
 from ingestd.net.tcp import TcpLimits, TcpServer
+from ingestd.net.tls import server_context
 from ingestd.net.udp import UdpServer
 from ingestd.pipeline import Door, Pipeline
 from ingestd.samples import Sampler
@@ -50,7 +57,7 @@ from ingestd.schema.record import Limits, RecordRules
 from ingestd.schema.rules import All, OwnRules, Rules, ServiceRules
 from ingestd.sequences.keeper import Keeper
 from ingestd.sequences.table import Sequences
-from ingestd.stats import DRAINING, HEARTBEAT, READY, STATE, Board
+from ingestd.stats import CERTIFICATES, DRAINING, HEARTBEAT, READY, STATE, Board
 from ingestd.store.batch import Commit, Lost, Message, Recovery
 from ingestd.store.writer import SegmentWriter, WriterSettings
 
@@ -72,49 +79,82 @@ log = logging.getLogger("ingestd.worker")
 
 
 class Shared(NamedTuple):
-    """What the supervisor made before the fork and every worker uses."""
+    """What the supervisor made before the fork and every worker of a generation uses."""
 
     config: Config
     instance: str
+    strays: Mapping[str, int]  # see recovery.strays
     board: Board
     sequences: Sequences
     loads: LoadTable
-    sockets: Sequence[WorkerSockets]
+    sockets: Sequence[WorkerSockets]  # by position
+    slots: Sequence[int]  # by position: which of the board, and so the number in the names of segments
     context: ssl.SSLContext | None
 
 
-def run(number: int, shared: Shared, supervisor_pid: int) -> int:
-    """Be worker `number` until SIGTERM; returns the exit code.
+def run(position: int, shared: Shared, supervisor_pid: int) -> int:
+    """Be the worker of `position` until SIGTERM or SIGUSR1; returns the exit code.
 
-    Called in the child, right after the fork, with SIGTERM blocked: it waits until there is something to drain.
+    Called in the child, right after the fork, with these blocked: they wait until there is something to drain.
     """
+    _settle_in(supervisor_pid)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(position, shared))
+
+
+def settle(slot: int, shared: Shared, supervisor_pid: int) -> int:
+    """Count what a dead worker of `slot` left, and close its segment: what a successor there would have done first."""
+    _settle_in(supervisor_pid)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_settle(slot, shared))
+
+
+def _settle_in(supervisor_pid: int) -> None:
     die_with_parent(supervisor_pid)
-    for other, group in enumerate(shared.sockets):
-        if other != number:  # held open here, they would go on taking what their own worker no longer reads
-            group.tcp.close()
-            group.udp.close()
-            group.inbox.close()
     faulthandler.enable()
     threading.excepthook = _end_with_the_thread
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(number, shared))
 
 
-async def _serve(number: int, shared: Shared) -> int:
-    return await Worker(number, shared).serve()
+async def _serve(position: int, shared: Shared) -> int:
+    return await Worker(position, shared).serve()
+
+
+async def _settle(number: int, shared: Shared) -> int:
+    loop = asyncio.get_running_loop()
+    slot = shared.board.slot(number)
+    slot.adopt(os.getpid(), time.monotonic_ns(), time.time_ns())
+    slot[STATE] = DRAINING
+    ledger = Ledger(slot, lambda nbytes: None)
+    orphans = shared.sequences.orphans(number)
+
+    def hear(message: Message) -> None:
+        ledger.message(message)
+        if isinstance(message, Recovery):
+            shared.sequences.settle(orphans, message.clients)
+
+    settings = _writer_settings(shared, number, ledger.counted_frames)
+    writer = SegmentWriter(
+        settings, lambda message: loop.call_soon_threadsafe(hear, message), lambda marks: None
+    )
+    writer.start()
+    await loop.run_in_executor(None, writer.close, shared.config.server.drain_timeout)
+    return 0
 
 
 class Worker:
     """The parts of one worker, joined. Made on its running event loop."""
 
-    def __init__(self, number: int, shared: Shared) -> None:
+    def __init__(self, position: int, shared: Shared) -> None:
         config = shared.config
+        number = shared.slots[position]
         self._loop = asyncio.get_running_loop()
         self._number = number
+        self._shared = shared
         self._drain_timeout_s = config.server.drain_timeout
         self._lost = False
         self._slot = slot = shared.board.slot(number)
         slot.adopt(os.getpid(), time.monotonic_ns(), time.time_ns())
+        slot[CERTIFICATES] = shared.board.supervisor[CERTIFICATES]
         gate = Gate(config.buffer.high_water, config.buffer.low_water, slot)
         self._ledger = Ledger(slot, gate.free)
         self._clients = Clients(shared.sequences, number, config.limits.max_batch_bytes, self._loop, slot)
@@ -126,7 +166,7 @@ class Worker:
             slot,
         )
         self._writer = SegmentWriter(
-            _writer_settings(config, shared, number, self._ledger.counted_frames),
+            _writer_settings(shared, number, self._ledger.counted_frames),
             lambda message: self._loop.call_soon_threadsafe(self._hear, message),
             self._clients.durable,
         )
@@ -167,58 +207,77 @@ class Worker:
             way.start()
             return way
 
-        sockets = shared.sockets[number]
-        balance = Balance(number, shared.loads, shared.sockets, shared.board)
+        sockets = shared.sockets[position]
+        balance = Balance(position, shared.loads, shared.sockets, shared.board, shared.slots)
         limits = TcpLimits(
             connection_limit(config.limits.max_connections, len(shared.sockets)),
             config.limits.header_timeout,
             config.limits.idle_timeout,
         )
         self._tcp = TcpServer(self._loop, sockets, shared.context, limits, open_way, gate, balance, slot)
-        self._udp = UdpServer(self._loop, sockets.udp, open_door, gate, self._ledger, slot)
+        self._udp = [
+            UdpServer(self._loop, receiver, open_door, gate, self._ledger, slot) for receiver in sockets.udp
+        ]
 
     async def serve(self) -> int:
-        """Serve until SIGTERM, then drain; a second SIGTERM ends the drain. 0 where nothing was lost."""
-        stop, hurry = asyncio.Event(), asyncio.Event()
+        """Serve until SIGTERM or SIGUSR1, then drain or retire; 0 where nothing was lost."""
+        stop, hurry, retire = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._loop.add_signal_handler(signal.SIGTERM, lambda: (hurry if stop.is_set() else stop).set())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        self._loop.add_signal_handler(signal.SIGUSR1, retire.set)
+        self._loop.add_signal_handler(signal.SIGUSR2, self._take_certificates)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ORDERS)
         beating = self._loop.create_task(self._beat())
         keeping = self._loop.create_task(self._keeper.run())
         await self._loop.run_in_executor(None, self._catalog.look)
         self._catalog.start()
         self._writer.start()
         self._tcp.start()
-        self._udp.start()
+        for udp in self._udp:
+            udp.start()
         gc.collect()
         gc.freeze()
         self._slot[STATE] = READY
-        await stop.wait()
+        await first(stop.wait(), retire.wait())
         self._slot[STATE] = DRAINING
+        if not stop.is_set():
+            await first(self._retire(), stop.wait())
         await self._drain(hurry)
         beating.cancel()
         keeping.cancel()
         self._catalog.stop()
         return EX_SOFTWARE if self._lost else 0
 
+    async def _retire(self) -> None:
+        """Leave what comes to the successor; serve the connections there are for `reload_timeout` at most."""
+        deadline_s = self._loop.time() + self._shared.config.server.reload_timeout
+        self._tcp.stop_accepting()
+        for udp in self._udp:
+            await udp.drain()
+        await self._tcp.retire(deadline_s)
+
     async def _drain(self, hurry: asyncio.Event) -> None:
         """Read what TCP clients had sent, then what the kernel holds of UDP; write, sync, rename; count it."""
         deadline_s = self._loop.time() + self._drain_timeout_s * (1 - WRITER_SHARE)
-        draining = self._loop.create_task(self._tcp.drain(deadline_s))
-        hurrying = self._loop.create_task(hurry.wait())
-        await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
-        if not draining.done():
+        await first(self._tcp.drain(deadline_s), hurry.wait())
+        if hurry.is_set():
             log.warning("worker %d was told to hurry: not all that clients had sent was read", self._number)
-            draining.cancel()
-        hurrying.cancel()
-        await self._udp.drain()
+        for udp in self._udp:
+            await udp.drain()
         await self._loop.run_in_executor(None, self._writer.close, self._drain_timeout_s * WRITER_SHARE)
 
     async def _beat(self) -> None:
         while True:
             self._slot[HEARTBEAT] = time.monotonic_ns()
-            self._udp.count_drops()
             self._clients.check_fences()
             await asyncio.sleep(HEARTBEAT_S)
+
+    def _take_certificates(self) -> None:
+        """New connections get the certificate that is on disk now; the supervisor has checked it."""
+        try:
+            self._tcp.context = tls_context(self._shared.config)
+        except StartError as error:
+            log.error("worker %d keeps its certificate: %s", self._number, error)
+        self._slot[CERTIFICATES] = self._shared.board.supervisor[CERTIFICATES]
 
     def _hear(self, message: Message) -> None:
         self._lost |= isinstance(message, Lost)
@@ -245,12 +304,13 @@ def _common_rules(config: Config, catalog: Catalog) -> Rules:
     return All([record, ServiceRules(services)])
 
 
-def _writer_settings(config: Config, shared: Shared, number: int, counted_frames: int) -> WriterSettings:
+def _writer_settings(shared: Shared, number: int, counted_frames: int) -> WriterSettings:
+    config = shared.config
     return WriterSettings(
         folder=Path(config.server.data_dir),
         instance=shared.instance,
         worker=number,
-        workers=len(shared.sockets),
+        strays=shared.strays,
         level=config.segment.level,
         max_bytes=config.segment.max_bytes,
         max_age_s=config.segment.max_age,
@@ -258,6 +318,26 @@ def _writer_settings(config: Config, shared: Shared, number: int, counted_frames
         rejects_max_bytes=config.limits.rejects_max_bytes,
         counted_frames=counted_frames,
     )
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """The context of connections to come, None without TLS. Raises `StartError`."""
+    tcp = config.listen.tcp
+    if tcp.plaintext:
+        return None
+    return server_context(Path(tcp.cert), Path(tcp.key), Path(tcp.client_ca) if tcp.client_ca else None)
+
+
+async def first(*ways: Coroutine[Any, Any, object]) -> None:
+    """Wait until one of them ends, and call the others off."""
+    tasks = [asyncio.ensure_future(way) for way in ways]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def connection_limit(configured: int, workers: int) -> int:

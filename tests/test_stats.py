@@ -10,6 +10,7 @@ import pytest
 
 from ingestd import stats
 from ingestd.stats import (
+    CERTIFICATES,
     LATENCY_BUCKETS,
     METRICS,
     SLOT_WIDTH,
@@ -35,7 +36,7 @@ def places() -> list[int]:
 def test_every_series_has_a_place_of_its_own_behind_the_heads() -> None:
     found = places()
     assert len(found) == len(set(found))
-    assert min(found) == STATE + 1
+    assert min(found) == CERTIFICATES + 1
     assert max(found) < SLOT_WIDTH
     assert SLOT_WIDTH * 8 % 64 == 0, "two slots would share a cache line"
 
@@ -77,7 +78,7 @@ def test_a_move_is_odd_while_it_lasts_even_if_it_fails() -> None:
 def test_a_reader_sees_moves_whole() -> None:
     board = Board(1)
     slot = board.slot(0)
-    one, other = STATE + 1, SLOT_WIDTH - 1
+    one, other = CERTIFICATES + 1, SLOT_WIDTH - 1
     done = threading.Event()
 
     def move() -> None:

@@ -1,7 +1,8 @@
 """Sockets made before the fork, and the hand-over of connections between workers after it.
 
 Every worker has a listening TCP socket and a UDP socket of its own on the shared ports (SO_REUSEPORT). The
-supervisor keeps them open, so what a dead worker had queued waits for its successor instead of being reset.
+supervisor keeps them open, so what a dead worker had queued waits for its successor instead of being reset. For the
+same reason a reload keeps them: workers that become fewer serve several each, and only a port given up is closed.
 
 The kernel spreads connections over the listeners by a hash, which is uneven where they are few (4 over 2 workers
 came out 3:1). So whoever accepts passes the bare socket on to the least loaded worker, by `send_fds` over a datagram
@@ -13,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ingestd.errors import StartError
@@ -30,10 +31,13 @@ SO_RCVBUFFORCE: Final = 33
 class WorkerSockets(NamedTuple):
     """What one worker listens on, and the two ends of its hand-over channel."""
 
-    tcp: socket.socket
-    udp: socket.socket
+    tcp: tuple[socket.socket, ...]
+    udp: tuple[socket.socket, ...]
     inbox: socket.socket
     outbox: socket.socket
+
+    def all(self) -> tuple[socket.socket, ...]:
+        return (*self.tcp, *self.udp, self.inbox, self.outbox)
 
 
 class Address(NamedTuple):
@@ -43,26 +47,38 @@ class Address(NamedTuple):
     port: int
 
 
-def bind_workers(
-    workers: int, tcp: Address, udp: Address, backlog: int, receive_buffer_bytes: int
-) -> list[WorkerSockets]:
-    """The sockets of all workers, on one TCP and one UDP port. Raises `StartError` where a port is taken."""
-    with contextlib.ExitStack() as undo:  # closes what was bound when something after it cannot be
-        tcp_sockets = [
-            undo.enter_context(each) for each in _bind_group(workers, tcp, socket.SOCK_STREAM, "listen.tcp")
-        ]
-        udp_sockets = [
-            undo.enter_context(each) for each in _bind_group(workers, udp, socket.SOCK_DGRAM, "listen.udp")
-        ]
-        for listener in tcp_sockets:
-            listener.listen(backlog)
-        for receiver in udp_sockets:
-            _grow_receive_buffer(receiver, receive_buffer_bytes)
-        undo.pop_all()
-    pairs = (socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(workers))
-    made = [WorkerSockets(t, u, *pair) for t, u, pair in zip(tcp_sockets, udp_sockets, pairs, strict=True)]
-    for group in made:
-        for each in group:
+def bind_tcp(count: int, address: Address, backlog: int) -> list[socket.socket]:
+    """`count` listening sockets on one port. Raises `StartError` where it is taken."""
+    made = _bind_group(count, address, socket.SOCK_STREAM, "listen.tcp")
+    for listener in made:
+        listener.listen(backlog)
+    return made
+
+
+def bind_udp(count: int, address: Address, receive_buffer_bytes: int) -> list[socket.socket]:
+    """`count` receiving sockets on one port. Raises `StartError` where it is taken."""
+    made = _bind_group(count, address, socket.SOCK_DGRAM, "listen.udp")
+    for receiver in made:
+        grow_receive_buffer(receiver, receive_buffer_bytes)
+    return made
+
+
+def more_like(sock: socket.socket, count: int) -> list[socket.socket]:
+    """`count` further sockets on the port of `sock`, bound only. Raises `StartError`."""
+    address = Address(*sock.getsockname()[:2])
+    key = "listen.tcp" if sock.type == socket.SOCK_STREAM else "listen.udp"
+    return _bind_all(count, address, socket.SocketKind(sock.type), key)
+
+
+def deal(workers: int, tcp: Sequence[socket.socket], udp: Sequence[socket.socket]) -> list[WorkerSockets]:
+    """Share the sockets out, at least one of each to a worker, with a new hand-over channel for each."""
+    made = []
+    for position in range(workers):
+        inbox, outbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        made.append(
+            WorkerSockets(tuple(tcp[position::workers]), tuple(udp[position::workers]), inbox, outbox)
+        )
+        for each in made[-1].all():
             each.setblocking(False)
     return made
 
@@ -91,14 +107,20 @@ def kernel_drops(receiver: socket.socket) -> int:
     return int.from_bytes(counters[4 * _SK_MEMINFO_DROPS : 4 * _SK_MEMINFO_VARS], "little")
 
 
-def _bind_group(count: int, address: Address, kind: socket.SocketKind, key: str) -> Iterator[socket.socket]:
+def _bind_group(count: int, address: Address, kind: socket.SocketKind, key: str) -> list[socket.socket]:
     # A first bind without SO_REUSEPORT finds out whether another process shares the port already: two daemons would
     # otherwise split the traffic between them unseen.
     probe = _bind(address, kind, key, reuse_port=False)
     port = probe.getsockname()[1]
     probe.close()
-    for _ in range(count):
-        yield _bind(Address(address.host, port), kind, key, reuse_port=True)
+    return _bind_all(count, Address(address.host, port), kind, key)
+
+
+def _bind_all(count: int, address: Address, kind: socket.SocketKind, key: str) -> list[socket.socket]:
+    with contextlib.ExitStack() as undo:  # closes what was bound when something after it cannot be
+        made = [undo.enter_context(_bind(address, kind, key, reuse_port=True)) for _ in range(count)]
+        undo.pop_all()
+    return made
 
 
 def _bind(address: Address, kind: socket.SocketKind, key: str, reuse_port: bool) -> socket.socket:
@@ -119,7 +141,7 @@ def _bind(address: Address, kind: socket.SocketKind, key: str, reuse_port: bool)
     return made
 
 
-def _grow_receive_buffer(receiver: socket.socket, nbytes: int) -> None:
+def grow_receive_buffer(receiver: socket.socket, nbytes: int) -> None:
     """As large as asked; without CAP_NET_ADMIN as large as net.core.rmem_max allows."""
     try:
         receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, nbytes)

@@ -1,7 +1,8 @@
 """TCP: accepts connections (net/connection.py), balances them over the workers, times them out and drains them.
 
 Time-outs are one sweep per second over all connections, so a read costs no timer. Closing a TLS connection discards
-what was not read of it, so a drain closes only what has ended, fallen silent or run out of time.
+what was not read of it, so a drain closes only what has ended, fallen silent or run out of time. A worker that has a
+successor is in no hurry: it retires, which is to serve the connections it has until their senders end them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ ACCEPT_BATCH: Final = 64
 #: Until accepting is tried again after it failed for want of descriptors or memory.
 ACCEPT_PAUSE_S: Final = 0.5
 
+#: A worker that retires stays at least so long: another may have been about to hand a connection over to it.
+HAND_OVER_S: Final = 1.0
+
+RETIRE_LOOK_S: Final = 0.1
 SWEEP_S: Final = 1.0
 
 _OPEN: Final = index("ingestd_connections_open")
@@ -71,9 +76,9 @@ class TcpServer:
         self.slot = slot
         self.open_way = open_way
         self.draining = False
-        self._listener = sockets.tcp
+        self._listeners = sockets.tcp
         self._inbox = sockets.inbox
-        self._context = context
+        self.context = context  # of the connections to come
         self._limits = limits
         self._gate = gate
         self._balance = balance
@@ -84,22 +89,23 @@ class TcpServer:
 
     def start(self) -> None:
         """Begin to accept."""
-        self.loop.add_reader(self._listener, self._accept)
+        for listener in self._listeners:
+            self.loop.add_reader(listener, self._accept, listener)
         self.loop.add_reader(self._inbox, self._take_handed)
         self._sweep()
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         for _ in range(ACCEPT_BATCH):
             try:
-                sock, address = self._listener.accept()
+                sock, address = listener.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
                 if error.errno in (errno.ECONNABORTED, errno.EPROTO):
                     continue  # the sender was gone before it was accepted
                 log.error("accept", "cannot accept a connection: %s; raise LimitNOFILE", error.strerror)
-                self.loop.remove_reader(self._listener)
-                self.loop.call_later(ACCEPT_PAUSE_S, self._accept_again)
+                self.loop.remove_reader(listener)
+                self.loop.call_later(ACCEPT_PAUSE_S, self._accept_again, listener)
                 return
             sock.setblocking(False)
             if not self.draining and self._balance.hand_over(sock):
@@ -108,9 +114,9 @@ class TcpServer:
             else:
                 self._take(sock, address[0])
 
-    def _accept_again(self) -> None:
+    def _accept_again(self, listener: socket.socket) -> None:
         if not self.draining:
-            self.loop.add_reader(self._listener, self._accept)
+            self.loop.add_reader(listener, self._accept, listener)
 
     def _take_handed(self) -> None:
         """Take on what other workers passed to this one."""
@@ -138,15 +144,16 @@ class TcpServer:
 
     async def _serve(self, sock: socket.socket, source: str) -> None:
         """The TLS handshake; afterwards the connection lives by its callbacks."""
-        timeout_s = self._limits.header_timeout_s if self._context else None
+        context = self.context
+        timeout_s = self._limits.header_timeout_s if context else None
         try:
             await self.loop.connect_accepted_socket(
                 lambda: Connection(self, source),
                 sock,
-                ssl=self._context,
+                ssl=context,
                 ssl_handshake_timeout=timeout_s,
                 # Many senders never read, so never answer a close; uvloop would hold each for 30 s.
-                ssl_shutdown_timeout=LINGER_S if self._context else None,
+                ssl_shutdown_timeout=LINGER_S if context else None,
             )
         except ssl.SSLError as error:
             log.warning("tls_error", "TLS handshake with %s failed: %s", source, error.reason or error)
@@ -184,16 +191,30 @@ class TcpServer:
                     connection.close("idle_timeout")
         self._sweeper = self.loop.call_later(interval_s, self._sweep)
 
-    async def drain(self, deadline_s: float) -> None:
-        """Take what is queued, stop listening, and read what clients had sent until `deadline_s` (loop time)."""
+    def stop_accepting(self) -> None:
+        """Take what is queued, stop listening, tell senders that can be told. A second time nothing is left to do."""
+        if self.draining:
+            return
         self.draining = True
         self._accept_all()
-        self.loop.remove_reader(self._listener)
-        self._listener.close()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for listener in self._listeners:
+            self.loop.remove_reader(listener)
+            listener.close()
         for connection in self._connections:
             connection.announce_drain()
+
+    async def retire(self, deadline_s: float) -> None:
+        """Stop accepting, for a successor does; wait for the last connection to end, or `deadline_s` (loop time)."""
+        self.stop_accepting()
+        until_s = self.time() + HAND_OVER_S
+        while (self._connections or self._handshakes or self.time() < until_s) and self.time() < deadline_s:
+            await asyncio.sleep(RETIRE_LOOK_S)
+
+    async def drain(self, deadline_s: float) -> None:
+        """Stop accepting, and read what clients had sent until `deadline_s` (loop time)."""
+        self.stop_accepting()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         handshakes_end_s = self.time() + HANDSHAKE_S
         while self.time() < deadline_s:
             looked_s = self.time()
@@ -225,4 +246,5 @@ class TcpServer:
         before = -1
         while self.slot[_ACCEPTED] != before:
             before = self.slot[_ACCEPTED]
-            self._accept()
+            for listener in self._listeners:
+                self._accept(listener)

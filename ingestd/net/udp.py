@@ -4,8 +4,8 @@ A datagram is one or more whole records, so datagrams of one source joined by LF
 cost per datagram is the kernel's. One that begins with a PRI is syslog: one message (RFC 5426, 3.1), lines of text
 within it included, or several, each with its PRI at the start of a line. A batch is bounded, so that everything else
 on the loop gets its turn. While the writer is behind, datagrams are still read, counted and dropped: what is told is
-better than what the kernel drops unseen. What the kernel drops all the same is its own counter
-(`sockets.kernel_drops`).
+better than what the kernel drops unseen. What the kernel drops all the same is its own counter, which the supervisor
+reads (`sockets.kernel_drops`): the socket outlives its reader.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Final
 from formats.syslog_framing import join
 from ingestd.accounting import Ledger
 from ingestd.net.backpressure import Gate
-from ingestd.net.sockets import kernel_drops
 from ingestd.pipeline import Door
 from ingestd.stats import Slot, index
 
@@ -42,7 +41,6 @@ _NEXT_MESSAGE: Final = re.compile(rb"\n(?=<[0-9]{1,3}>)")
 
 _DATAGRAMS: Final = index("ingestd_udp_datagrams_total")
 _BYTES: Final = index("ingestd_received_bytes_total", "udp")
-_KERNEL_DROPS: Final = index("ingestd_udp_kernel_drops_total")
 
 
 class UdpServer:
@@ -119,21 +117,12 @@ class UdpServer:
             if records:
                 self._ledger.dropped(counted, "udp", "backpressure", records)
 
-    def count_drops(self) -> None:
-        """Bring the kernel's counter, 32 bits wide, into ours; called with the heartbeat.
-
-        The socket is as old as the daemon, so drops while no worker was alive to count them are in it too.
-        """
-        if self._receiver.fileno() < 0:
-            return  # drained and closed; the heart goes on beating
-        before = self._slot[_KERNEL_DROPS]
-        self._slot[_KERNEL_DROPS] = before + (kernel_drops(self._receiver) - before) % 2**32
-
     async def drain(self) -> None:
-        """Read what the kernel still holds, for `DRAIN_S` at most, then stop."""
+        """Read what the kernel still holds, for `DRAIN_S` at most, then stop. A second time there is nothing to do."""
+        if self._receiver.fileno() < 0:
+            return
         self._loop.remove_reader(self._receiver)
         deadline_s = self._loop.time() + DRAIN_S
         while self.read() and self._loop.time() < deadline_s:
             await asyncio.sleep(0)  # the clock and the writer's messages are the loop's
-        self.count_drops()
         self._receiver.close()

@@ -27,6 +27,9 @@ MAX_ID_BYTES: Final = 64
 MAX_SEQUENCE: Final = 2**63 - 1
 CAPACITY: Final = 1 << 17
 
+#: Raised with every change of the layout above: a program of another layout cannot take the table over.
+LAYOUT: Final = 1
+
 _ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_ID_BYTES}}}", re.ASCII)
 
 _ENTRY_BYTES: Final = 128

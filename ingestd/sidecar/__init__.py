@@ -6,6 +6,7 @@ its end; aiohttp is imported in there, so that no other process of the daemon pa
 """
 
 import socket
+from collections.abc import Callable
 
 from ingestd.sidecar.families import SIDECAR_METRICS
 from ingestd.sidecar.view import View
@@ -14,13 +15,14 @@ from ingestd.stats import Board
 __all__ = ["SIDECAR_METRICS", "View", "run"]
 
 
-def run(board: Board, sock: socket.socket, view: View) -> None:
-    """Serve HTTP on `sock` (bound, listening, TCP) until SIGTERM or the death of the supervisor.
+def run(board: Board, sock: socket.socket, view: View, serving: Callable[[], object] = lambda: None) -> None:
+    """Serve HTTP on `sock` (bound, listening, TCP) until SIGTERM, SIGUSR1 or the death of the supervisor.
 
-    To be called in a forked child; `sock` is closed in this process only. SIGINT and SIGHUP are ignored: what
-    they mean is for the supervisor to decide. A SIGTERM before serving has begun ends the process with status 0.
+    `serving` is called when requests are answered. To be called in a forked child; `sock` is closed in this process
+    only. SIGINT and SIGHUP are ignored: what they mean is for the supervisor to decide. A SIGTERM before serving has
+    begun ends the process with status 0.
     """
     from ingestd.sidecar.process import serve, settle_signals
 
     settle_signals()
-    serve(board, sock, view)
+    serve(board, sock, view, serving)

@@ -107,15 +107,10 @@ def _made_here(workers: list[Verdict], view: View) -> Iterator[str]:
         BUILD_INFO: [((view.version,), 1)],
         START_TIME: [((), view.started_ns / 1e9)],
         UP_WORKERS: [((), sum(ups))],
-        WORKER_UP: [((str(number),), up) for number, up in enumerate(ups)],
-        WORKER_HEARTBEAT_AGE: [((str(n),), verdict.heartbeat_age_s) for n, verdict in enumerate(workers)],
-        WORKER_CPU: [
-            ((str(n), str(verdict.pid)), verdict.usage and verdict.usage.cpu_s)
-            for n, verdict in enumerate(workers)
-        ],
-        WORKER_RESIDENT: [
-            ((str(n),), verdict.usage and verdict.usage.resident_bytes) for n, verdict in enumerate(workers)
-        ],
+        WORKER_UP: [((str(one.worker),), up) for one, up in zip(workers, ups, strict=True)],
+        WORKER_HEARTBEAT_AGE: [((str(one.worker),), one.heartbeat_age_s) for one in workers],
+        WORKER_CPU: [((str(one.worker), str(one.pid)), one.usage and one.usage.cpu_s) for one in workers],
+        WORKER_RESIDENT: [((str(one.worker),), one.usage and one.usage.resident_bytes) for one in workers],
         DATA_DIR_FREE: [((), free_bytes(view.data_dir))],
     }
     for metric, samples in rows.items():

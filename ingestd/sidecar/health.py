@@ -2,6 +2,9 @@
 
 A worker's own word (its STATE) counts only while its process runs and its heartbeat is fresh. The heartbeat
 comes from the event loop, so one that is stuck cannot pass for alive. The sidecar judges; only the supervisor acts.
+
+During a reload two workers have one position: that one of them takes logs in suffices, and one that drains while the
+daemon does not stop has a successor, or its position is given up.
 """
 
 from typing import Final, Literal, NamedTuple
@@ -9,18 +12,22 @@ from typing import Final, Literal, NamedTuple
 from ingestd.sidecar.moment import Moment
 from ingestd.sidecar.procfs import Usage, usage
 from ingestd.sidecar.view import View
-from ingestd.stats import DRAINING, HEARTBEAT, PID, READY, STARTING, STATE
+from ingestd.stats import DRAINING, HEARTBEAT, PID, POSITION, READY, STARTING, STATE
 
 State = Literal["starting", "ready", "draining", "hung", "dead"]
 DaemonState = Literal["starting", "ready", "draining", "degraded"]
 
-_DRAINING: Final = "draining"
+_DRAINING: Final[State] = "draining"
 _SAID: Final[dict[int, State]] = {STARTING: "starting", READY: "ready", DRAINING: "draining"}
 
 
 class Verdict(NamedTuple):
-    """How one process stands. `why` is a sentence when it is not ready, else empty."""
+    """How one worker stands. `why` is a sentence when it is not ready, else empty."""
 
+    worker: int
+    """The number of its slot, which is in the names of its segments."""
+    position: int
+    """Its place among those that serve; a successor has the same."""
     state: State
     why: str
     pid: int
@@ -30,7 +37,7 @@ class Verdict(NamedTuple):
     """`None` when the process does not run."""
 
 
-def _judge(slot: list[int], at_ns: int, timeout_s: float, used: Usage | None) -> Verdict:
+def _judge(number: int, slot: list[int], at_ns: int, timeout_s: float, used: Usage | None) -> Verdict:
     state: State
     pid = slot[PID]
     age_s = max(0, at_ns - slot[HEARTBEAT]) / 1e9 if slot[HEARTBEAT] else None
@@ -43,14 +50,14 @@ def _judge(slot: list[int], at_ns: int, timeout_s: float, used: Usage | None) ->
     else:
         state = _SAID[slot[STATE]]
         why = "" if state == "ready" else state
-    return Verdict(state, why, pid, age_s, used)
+    return Verdict(number, slot[POSITION] - 1, state, why, pid, age_s, used)
 
 
 def judge_workers(moment: Moment, view: View) -> list[Verdict]:
-    """One verdict per worker, in their order."""
+    """One verdict per worker, in the order of `moment.workers`."""
     return [
-        _judge(slot, moment.at_ns, view.heartbeat_timeout_s, usage(slot[PID], view.supervisor_pid))
-        for slot in moment.workers
+        _judge(number, slot, moment.at_ns, view.heartbeat_timeout_s, usage(slot[PID], view.supervisor_pid))
+        for number, slot in zip(moment.numbers, moment.workers, strict=True)
     ]
 
 
@@ -72,9 +79,11 @@ def faults(moment: Moment, workers: list[Verdict], view: View) -> dict[str, str]
         found["supervisor"] = why
     elif moment.supervisor[STATE] == DRAINING:
         found["supervisor"] = _DRAINING
-    for number, verdict in enumerate(workers):
-        if verdict.why:
-            found[f"worker {number}"] = verdict.why
+    served = {verdict.position for verdict in workers if verdict.state == "ready"}
+    for verdict in workers:
+        replaced = verdict.state == _DRAINING and "supervisor" not in found
+        if verdict.why and verdict.position not in served and not replaced:
+            found[f"worker {verdict.worker}"] = verdict.why
     return found
 
 
@@ -87,7 +96,5 @@ def daemon_state(workers: list[Verdict], found: dict[str, str]) -> DaemonState:
         return "ready"
     if found.get("supervisor") == _DRAINING:
         return "draining"
-    states = {verdict.state for verdict in workers}
-    if "supervisor" in found or states & {"hung", "dead"}:
-        return "degraded"
-    return "draining" if "draining" in states else "starting"
+    states = {verdict.state for verdict in workers if f"worker {verdict.worker}" in found}
+    return "degraded" if "supervisor" in found or states & {"hung", "dead"} else "starting"

@@ -14,14 +14,14 @@ from collections.abc import Iterable
 from time import monotonic_ns
 from typing import Final, NamedTuple
 
-from ingestd.stats import Board
+from ingestd.stats import FIRST_SERIES, POSITION, Board
 
 #: Below this, one late block would look like a burst.
 _SHORTEST_SPAN_S: Final = 0.5
 
 
 class Sums(NamedTuple):
-    """Each series summed over all slots at one time. The header fields of the sum mean nothing."""
+    """Each series summed over all slots at one time, at its place in a slot. The sum of the heads is left 0."""
 
     at_ns: int
     values: array[int]
@@ -32,9 +32,13 @@ class Sums(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """One reading of the whole board at CLOCK_MONOTONIC `at_ns`; the supervisor's slot is apart from the workers'."""
+    """One reading of the whole board at CLOCK_MONOTONIC `at_ns`; the supervisor's slot is apart from the workers'.
+
+    `workers` are the slots that a worker has, `numbers` which these are; `sums` are over all, also those free now.
+    """
 
     at_ns: int
+    numbers: list[int]
     workers: list[list[int]]
     supervisor: list[int]
     sums: Sums
@@ -44,8 +48,10 @@ def read(board: Board) -> Moment:
     """Read every slot now. The clock is read last, so no heartbeat lies in the future."""
     slots = board.snapshots()
     at_ns = monotonic_ns()
-    sums = Sums(at_ns, array("q", [sum(column) for column in zip(*slots, strict=True)]))
-    return Moment(at_ns, slots[:-1], slots[-1], sums)
+    series = (sum(column) for column in zip(*(slot[FIRST_SERIES:] for slot in slots), strict=True))
+    sums = Sums(at_ns, array("q", [*[0] * FIRST_SERIES, *series]))
+    numbers = [number for number, slot in enumerate(slots[:-1]) if slot[POSITION]]
+    return Moment(at_ns, numbers, [slots[number] for number in numbers], slots[-1], sums)
 
 
 class History:

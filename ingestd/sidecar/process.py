@@ -3,6 +3,9 @@
 It ends on SIGTERM, within half a second whatever clients do, and when its parent is no longer the supervisor. An
 error in it ends it too, with a traceback, and the supervisor starts another on the same socket: it holds
 nothing that would be lost.
+
+SIGUSR1 means that a successor accepts from the same socket: it stops accepting, gives clients that are connected a
+moment to have their request answered, and ends.
 """
 
 import asyncio
@@ -10,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
@@ -24,6 +28,8 @@ from ingestd.stats import Board
 
 HISTORY_S: Final = 60.0
 _TICK_S: Final = 1.0
+#: A client that was accepted has sent its request by then; kept-alive ones are told with their next answer.
+_RETIRE_S: Final = 1.0
 #: What a request in progress gets at the end; each is answered in about a millisecond.
 _SHUTDOWN_S: Final = 0.5
 #: Longer than the scrape interval of any Prometheus, so that it keeps its connection.
@@ -57,21 +63,41 @@ async def _tick(board: Board, history: History, view: View) -> None:
         await asyncio.sleep(_TICK_S)
 
 
-async def _serve(board: Board, sock: socket.socket, view: View) -> None:
+async def _retire(retire: asyncio.Event, site: web.SockSite) -> None:
+    """Once told to, leave new connections to the successor, and stay for those that are open."""
+    await retire.wait()
+    await site.stop()
+    await asyncio.sleep(_RETIRE_S)
+
+
+async def _serve(board: Board, sock: socket.socket, view: View, serving: Callable[[], object]) -> None:
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop, retire = asyncio.Event(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGUSR1, retire.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
     history = History(HISTORY_S)
+    app = make_app(board, view, history)
+
+    async def keep_none_alive(_: web.Request, response: web.StreamResponse) -> None:
+        if retire.is_set():
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+    app.on_response_prepare.append(keep_none_alive)
     runner = web.AppRunner(
-        make_app(board, view, history),
+        app,
         access_log=None,
         logger=_log,
         keepalive_timeout=_KEEPALIVE_S,
         shutdown_timeout=_SHUTDOWN_S,
     )
     await runner.setup()
-    await web.SockSite(runner, sock).start()
-    ends = [asyncio.create_task(stop.wait()), asyncio.create_task(_tick(board, history, view))]
+    site = web.SockSite(runner, sock)
+    await site.start()
+    serving()
+    ways = (stop.wait(), _retire(retire, site), _tick(board, history, view))
+    ends = [asyncio.create_task(way) for way in ways]
     try:
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -82,10 +108,10 @@ async def _serve(board: Board, sock: socket.socket, view: View) -> None:
         await runner.cleanup()
 
 
-def serve(board: Board, sock: socket.socket, view: View) -> None:
+def serve(board: Board, sock: socket.socket, view: View, serving: Callable[[], object]) -> None:
     """Serve until told to stop; what `run` does once the signals are settled."""
     _log.addFilter(_is_ours)
     # The answer to what is not HTTP passes no hook, and aiohttp has no setting for the name and version it gives.
     vars(web_response)["SERVER_SOFTWARE"] = "ingestd"
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(board, sock, view))
+        runner.run(_serve(board, sock, view, serving))

@@ -66,6 +66,7 @@ class Worker(msgspec.Struct):
     """One worker process; its counters are those of its slot, its predecessors' included."""
 
     worker: int
+    position: int
     pid: int
     state: State
     fault: str
@@ -114,11 +115,12 @@ class Report(msgspec.Struct):
     workers: list[Worker]
 
 
-def _worker(number: int, slot: list[int], verdict: Verdict, now_ns: int) -> Worker:
+def _worker(slot: list[int], verdict: Verdict, now_ns: int) -> Worker:
     records = records_of(slot)
     used = verdict.usage
     return Worker(
-        worker=number,
+        worker=verdict.worker,
+        position=verdict.position,
         pid=verdict.pid,
         state=verdict.state,
         fault=verdict.why,
@@ -216,7 +218,6 @@ def make_report(
         format_received_per_second=_by_format(sums, past),
         samples=samples,
         workers=[
-            _worker(number, slot, verdict, now_ns)
-            for number, (slot, verdict) in enumerate(zip(moment.workers, workers, strict=True))
+            _worker(slot, verdict, now_ns) for slot, verdict in zip(moment.workers, workers, strict=True)
         ],
     )

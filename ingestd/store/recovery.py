@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -137,17 +137,29 @@ def _set_aside(path: Path, good_bytes: int) -> None:
     sync_folder(path.parent)
 
 
-def leftovers(folder: Path, worker: int, workers: int) -> list[Path]:
-    """The `.open` files this worker must close: its own, and its share of those of numbers beyond today's workers."""
+def strays(folder: Path, workers: int) -> dict[str, int]:
+    """The `.open` files of numbers that none of `workers` has, by name, and who is to close each.
+
+    To be asked once, when the daemon starts: later, such a number may be that of a worker that lives.
+    """
+    return {
+        path.name: number % workers
+        for path in folder.glob("log_*" + OPEN_SUFFIX)
+        if (number := _worker_of(path)) is not None and number >= workers
+    }
+
+
+def leftovers(folder: Path, worker: int, strays: Mapping[str, int]) -> list[Path]:
+    """The `.open` files this worker must close: those of its number and its share of the strays."""
     return sorted(
         path
         for path in folder.glob("log_*" + OPEN_SUFFIX)
-        if (number := _worker_of(path)) is not None and number % workers == worker
+        if strays.get(path.name, _worker_of(path)) == worker
     )
 
 
 def take_over(
-    folder: Path, worker: int, workers: int, instance: str, counted_frames: int
+    folder: Path, worker: int, strays: Mapping[str, int], instance: str, counted_frames: int
 ) -> tuple[Recovery, int]:
     """Close what dead writers left, and find the frames that a predecessor of this `instance` wrote and did not count.
 
@@ -157,7 +169,7 @@ def take_over(
     closed: list[Path] = []
     seen: list[Description] = []
     torn_bytes = failures = 0
-    for path in leftovers(folder, worker, workers):
+    for path in leftovers(folder, worker, strays):
         try:
             final, result = recover(path)
         except OSError as error:

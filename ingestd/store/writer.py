@@ -21,7 +21,7 @@ import errno
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple
@@ -57,7 +57,7 @@ class WriterSettings(NamedTuple):
     folder: Path
     instance: str
     worker: int
-    workers: int
+    strays: Mapping[str, int]  # see recovery.strays
     level: int
     max_bytes: int
     max_age_s: float
@@ -344,7 +344,7 @@ class SegmentWriter:
     def _take_over(self) -> None:
         settings = self._settings
         recovery, failures = take_over(
-            settings.folder, settings.worker, settings.workers, settings.instance, settings.counted_frames
+            settings.folder, settings.worker, settings.strays, settings.instance, settings.counted_frames
         )
         self._building.frame = settings.counted_frames + recovery.frames
         if failures:

@@ -10,7 +10,7 @@ from ingestd.net.backpressure import Gate
 from ingestd.net.balance import Balance, LoadTable
 from ingestd.net.connection import Connection
 from ingestd.net.header import Header
-from ingestd.net.sockets import Address, bind_workers
+from ingestd.net.sockets import Address, bind_tcp, bind_udp, deal
 from ingestd.net.tcp import TcpLimits, TcpServer
 from ingestd.net.udp import UdpServer
 from ingestd.pipeline import Door, Pipeline
@@ -25,7 +25,7 @@ class House:
     def __init__(self, door: type[Door] = Door, limit_bytes: int = 1_000_000) -> None:
         loop = asyncio.get_running_loop()
         local = Address("127.0.0.1", 0)
-        self.sockets = bind_workers(1, local, local, 128, 4 << 20)
+        self.sockets = deal(1, bind_tcp(1, local, 128), bind_udp(1, local, 4 << 20))
         self.board = Board(1)
         self.slot = self.board.slot(0)
         self.slot[STATE] = READY
@@ -37,7 +37,7 @@ class House:
         )
         self._door = door
         self._limit_bytes = limit_bytes
-        balance = Balance(0, LoadTable(1), self.sockets, self.board)
+        balance = Balance(0, LoadTable(1), self.sockets, self.board, [0])
         self.tcp = TcpServer(
             loop,
             self.sockets[0],
@@ -48,7 +48,7 @@ class House:
             balance,
             self.slot,
         )
-        self.udp = UdpServer(loop, self.sockets[0].udp, self.door, self.gate, self.ledger, self.slot)
+        self.udp = UdpServer(loop, self.sockets[0].udp[0], self.door, self.gate, self.ledger, self.slot)
 
     def _way(self, header: Header, source: str, _: Connection) -> Door:
         return self.door(header.format, "tcp", source)
@@ -61,5 +61,5 @@ class House:
         return sum(batch.encoded.records for batch in self.writer.batches)
 
     def close(self) -> None:
-        for sock in self.sockets[0]:
+        for sock in self.sockets[0].all():
             sock.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ingestd.net.balance import Balance, LoadTable
-from ingestd.net.sockets import Address, bind_workers
+from ingestd.net.sockets import Address, bind_tcp, bind_udp, deal
 from ingestd.stats import DRAINING, READY, STARTING, STATE, Board
 from tests.daemon import wait_for
 
@@ -18,7 +18,7 @@ class House:
 
     def __init__(self, workers: int) -> None:
         local = Address("127.0.0.1", 0)
-        self.sockets = bind_workers(workers, local, local, 128, 1 << 16)
+        self.sockets = deal(workers, bind_tcp(workers, local, 128), bind_udp(workers, local, 1 << 16))
         self.board = Board(workers)
         self.table = LoadTable(workers)
         self.parts = [self.part(number) for number in range(workers)]
@@ -28,11 +28,11 @@ class House:
             self.board.slot(number)[STATE] = READY
 
     def part(self, number: int) -> Balance:
-        return Balance(number, self.table, self.sockets, self.board)
+        return Balance(number, self.table, self.sockets, self.board, range(len(self.sockets)))
 
     def connect(self) -> socket.socket:
         """A client's connection, with its own number as what it says."""
-        client = socket.create_connection(self.sockets[0].tcp.getsockname())
+        client = socket.create_connection(self.sockets[0].tcp[0].getsockname())
         client.sendall(b"%d\n" % len(self.clients))
         self.clients.append(client)
         return client
@@ -40,7 +40,7 @@ class House:
     def accept(self, worker: int) -> bool:
         """As a worker does: accept one connection, pass it on or take it."""
         try:
-            sock, _ = self.sockets[worker].tcp.accept()
+            sock, _ = self.sockets[worker].tcp[0].accept()
         except BlockingIOError:
             return False
         if self.parts[worker].hand_over(sock):
@@ -82,7 +82,7 @@ class House:
         for each in [*self.clients, *(sock for held in self.held for sock in held)]:
             each.close()
         for group in self.sockets:
-            for each in group:
+            for each in group.all():
                 each.close()
 
 

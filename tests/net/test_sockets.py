@@ -10,35 +10,64 @@ from typing import Any
 import pytest
 
 from ingestd.errors import StartError
-from ingestd.net.sockets import Address, WorkerSockets, bind_http, bind_workers, kernel_drops, shown
+from ingestd.net.sockets import (
+    Address,
+    WorkerSockets,
+    bind_http,
+    bind_tcp,
+    bind_udp,
+    deal,
+    kernel_drops,
+    more_like,
+    shown,
+)
 
 LOCAL = Address("127.0.0.1", 0)
 
 
 @contextlib.contextmanager
 def bound(
-    workers: int, receive_buffer_bytes: int = 1 << 16, **addresses: Address
+    workers: int, receive_buffer_bytes: int = 1 << 16, tcp: Address = LOCAL, udp: Address = LOCAL
 ) -> Iterator[list[WorkerSockets]]:
-    made = bind_workers(
-        workers, addresses.get("tcp", LOCAL), addresses.get("udp", LOCAL), 16, receive_buffer_bytes
-    )
-    try:
-        yield made
-    finally:
+    with contextlib.ExitStack() as held:
+        listeners = [held.enter_context(each) for each in bind_tcp(workers, tcp, 16)]
+        receivers = [held.enter_context(each) for each in bind_udp(workers, udp, receive_buffer_bytes)]
+        made = deal(workers, listeners, receivers)
         for group in made:
-            for each in group:
-                each.close()
+            held.enter_context(group.inbox)
+            held.enter_context(group.outbox)
+        yield made
 
 
 def test_all_workers_share_one_port_of_each_kind() -> None:
     with bound(3) as groups:
         assert len(groups) == 3
-        assert len({group.tcp.getsockname() for group in groups}) == 1
-        assert len({group.udp.getsockname() for group in groups}) == 1
-        assert all(group.tcp.getsockname()[1] for group in groups)
+        assert len({group.tcp[0].getsockname() for group in groups}) == 1
+        assert len({group.udp[0].getsockname() for group in groups}) == 1
+        assert all(group.tcp[0].getsockname()[1] for group in groups)
         for group in groups:
-            assert group.tcp.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-            assert not any(each.getblocking() for each in group)
+            assert group.tcp[0].getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            assert not any(each.getblocking() for each in group.all())
+
+
+def test_fewer_workers_serve_the_sockets_of_all() -> None:
+    with bound(3) as groups:
+        listeners = [group.tcp[0] for group in groups]
+        receivers = [group.udp[0] for group in groups]
+        one, other = deal(2, listeners, receivers)
+        assert (one.tcp, other.tcp) == ((listeners[0], listeners[2]), (listeners[1],))
+        assert {*one.udp, *other.udp} == set(receivers)
+        for sock in (*one, *other):
+            if isinstance(sock, socket.socket):
+                sock.close()
+
+
+def test_more_sockets_on_a_port_that_is_held() -> None:
+    with bound(1) as (group,):
+        for held in (group.tcp[0], group.udp[0]):
+            for sock in more_like(held, 2):
+                with sock:
+                    assert (sock.getsockname(), sock.type) == (held.getsockname(), held.type)
 
 
 def test_inbox_and_outbox_are_the_ends_of_one_channel() -> None:
@@ -97,7 +126,7 @@ def test_ipv6() -> None:
 
 def test_a_receive_buffer_of_the_size_asked_for_or_what_the_kernel_allows() -> None:
     with bound(1, receive_buffer_bytes=1 << 16) as small, bound(1, receive_buffer_bytes=1 << 18) as large:
-        sizes = [group[0].udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for group in (small, large)]
+        sizes = [group[0].udp[0].getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for group in (small, large)]
     assert sizes[0] < sizes[1]
 
 
@@ -107,12 +136,12 @@ def test_every_datagram_is_read_or_in_the_kernels_count() -> None:
         bound(1, receive_buffer_bytes=1 << 14) as (group,),
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
     ):
-        assert kernel_drops(group.udp) == 0
+        assert kernel_drops(group.udp[0]) == 0
         for _ in range(sent):
-            sender.sendto(bytes(1000), group.udp.getsockname())
+            sender.sendto(bytes(1000), group.udp[0].getsockname())
         read = 0
         with contextlib.suppress(BlockingIOError):
-            while group.udp.recv(2000):
+            while group.udp[0].recv(2000):
                 read += 1
         assert 0 < read < sent
-        assert read + kernel_drops(group.udp) == sent
+        assert read + kernel_drops(group.udp[0]) == sent

@@ -38,7 +38,7 @@ def test_who_sends_while_the_loop_stalls_is_not_silent() -> None:
     async def drain() -> int:
         house = House(SlowDoor)
         house.tcp.start()
-        address = house.sockets[0].tcp.getsockname()
+        address = house.sockets[0].tcp[0].getsockname()
         with socket.create_connection(address) as staller, socket.create_connection(address) as other:
             staller.sendall(LINE)
             other.sendall(LINE)

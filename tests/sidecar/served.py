@@ -66,6 +66,7 @@ class Workers:
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
         self._children[number] = child
         slot = self.board.slot(number)
+        slot.assign(number)
         slot.adopt(child.pid, time.monotonic_ns(), time.time_ns())
         slot[STATE] = READY
         return child.pid

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from ingestd.sidecar.app import prefers_json
-from ingestd.stats import DRAINING, HEARTBEAT, STATE
+from ingestd.stats import HEARTBEAT, STARTING, STATE
 from tests.sidecar.served import Served, Workers, make_view
 from tests.sidecar.test_report import assert_law
 
@@ -87,12 +87,12 @@ def test_health_follows_the_supervisor(workers: Workers, listener: socket.socket
 
 def test_readiness_says_who_is_not_ready_and_why(workers: Workers, served: Served) -> None:
     assert served.get("/readyz").json() == {"status": "ready"}
-    workers.board.slot(0)[STATE] = DRAINING
+    workers.board.slot(0)[STATE] = STARTING
     workers.end(1)
     answer = served.get("/readyz")
     assert answer.status == 503
     reasons = answer.json()["reasons"]
-    assert reasons["worker 0"] == "draining"
+    assert reasons["worker 0"] == "starting"
     assert reasons["worker 1"].endswith("is gone")
     assert served.get("/healthz").status == 200, "a worker's trouble is no reason to restart the daemon"
 

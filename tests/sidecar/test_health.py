@@ -6,7 +6,7 @@ import pytest
 
 from ingestd.sidecar.health import Verdict, daemon_state, faults, judge_workers, supervisor_fault
 from ingestd.sidecar.moment import Moment, read
-from ingestd.stats import DRAINING, HEARTBEAT, PID, READY, STARTING, STATE
+from ingestd.stats import DRAINING, HEARTBEAT, PID, POSITION, READY, STARTING, STATE
 from tests.sidecar.served import Workers, make_view
 
 VIEW = make_view(heartbeat_timeout_s=10.0)
@@ -29,11 +29,31 @@ def test_ready(workers: Workers) -> None:
     assert (found, state) == ({}, "ready")
 
 
-@pytest.mark.parametrize(("said", "word"), [(STARTING, "starting"), (DRAINING, "draining")])
-def test_one_worker_that_starts_or_ends(workers: Workers, said: int, word: str) -> None:
-    workers.board.slot(1)[STATE] = said
+def test_one_worker_that_starts(workers: Workers) -> None:
+    workers.board.slot(1)[STATE] = STARTING
     _, found, state = judge(read(workers.board))
-    assert (found, state) == ({"worker 1": word}, word)
+    assert (found, state) == ({"worker 1": "starting"}, "starting")
+
+
+@pytest.mark.parametrize(("one", "other"), [(READY, STARTING), (DRAINING, READY)])
+def test_one_worker_of_a_position_suffices(workers: Workers, one: int, other: int) -> None:
+    for number, said in enumerate((one, other)):
+        slot = workers.board.slot(number)
+        slot[POSITION], slot[STATE] = 1, said
+    verdicts, found, state = judge(read(workers.board))
+    assert [verdict.position for verdict in verdicts] == [0, 0]
+    assert (found, state) == ({}, "ready")
+
+
+def test_a_position_that_is_given_up_is_missed_by_nobody(workers: Workers) -> None:
+    workers.board.slot(1)[STATE] = DRAINING
+    assert judge(read(workers.board))[1:] == ({}, "ready")
+    workers.end(1)
+    assert judge(read(workers.board))[2] == "degraded", "until the supervisor takes leave of it"
+    workers.board.slot(1).release()
+    verdicts, found, state = judge(read(workers.board))
+    assert [verdict.worker for verdict in verdicts] == [0]
+    assert (found, state) == ({}, "ready")
 
 
 def test_a_worker_not_born_yet_is_starting(workers: Workers) -> None:

@@ -21,6 +21,7 @@ def at(second: float, *values: int) -> Sums:
 def test_a_moment_sums_the_workers_and_the_supervisor() -> None:
     board = Board(3)
     for number in range(3):
+        board.slot(number).assign(number)
         move_block(board, number, 10 * (number + 1))
     board.supervisor.add(RESTARTS, 2)
     moment = read(board)
@@ -28,6 +29,13 @@ def test_a_moment_sums_the_workers_and_the_supervisor() -> None:
     assert moment.sums.values[RECEIVED] == 60
     assert moment.sums.total((RECEIVED, RESTARTS)) == 62
     assert moment.supervisor[RESTARTS] == 2
+
+
+def test_the_times_of_many_slots_are_not_summed() -> None:
+    board = Board(8)
+    for number in range(8):
+        board.slot(number).adopt(1, 2**62, 2**62)  # six times the nanoseconds of today are more than an int64
+    assert not any(read(board).sums.values)
 
 
 def test_no_heartbeat_lies_in_the_future_of_its_moment(workers: Workers) -> None:

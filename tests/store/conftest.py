@@ -20,7 +20,7 @@ def settings(folder: Path) -> WriterSettings:
         folder=folder,
         instance="run-1",
         worker=0,
-        workers=1,
+        strays={},
         level=1,
         max_bytes=1 << 30,
         max_age_s=3600.0,

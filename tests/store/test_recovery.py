@@ -18,7 +18,7 @@ from formats.record import Encoded
 from ingestd.store import recovery as recovery_module
 from ingestd.store.batch import Recovery
 from ingestd.store.frame import FrameBuilder
-from ingestd.store.recovery import leftovers, newest_closed, recover, take_over, walk
+from ingestd.store.recovery import leftovers, newest_closed, recover, strays, take_over, walk
 from ingestd.store.segment import DESCRIPTION_MAGIC, HEADER, decode_description
 from tests.fakes import FaultyOs, KeepingListener, batch, records, segments, seqs
 from tests.store.conftest import StartWriter
@@ -230,7 +230,7 @@ def test_what_a_writer_left_is_recovered_whole(
     image.mkdir()
     (path,) = segments(tmp_path)
     (image / path.name).write_bytes(path.read_bytes() + b"\x5e\x2a\x4d\x18torn")
-    found, failures = take_over(image, 0, 1, "run-2", 0)
+    found, failures = take_over(image, 0, {}, "run-2", 0)
     assert (found, failures) == (Recovery(1, 8, 0, {}, 0, 0), 0)
     assert seqs(*image.glob("*.zst")) == list(range(30))
 
@@ -240,11 +240,11 @@ def test_a_second_recovery_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / OPEN).write_bytes(good + torn[:-1])
     (tmp_path / "log_0_20261120_120001.jsonl.zst.open").write_bytes(b"garbage")
     (tmp_path / "log_0_20261120_120002.jsonl.zst.open").touch()
-    first, _ = take_over(tmp_path, 0, 1, "run-2", 0)
+    first, _ = take_over(tmp_path, 0, {}, "run-2", 0)
     assert (first.segments, first.torn_bytes) == (1, len(torn) - 1 + len(b"garbage"))
     before = state(tmp_path)
     assert before.keys() == {CLOSED, BAD, "log_0_20261120_120001.jsonl.zst.bad"}
-    second, failures = take_over(tmp_path, 0, 1, "run-2", 0)
+    second, failures = take_over(tmp_path, 0, {}, "run-2", 0)
     assert (second, failures) == (Recovery(0, 0, 0, {}, 0, 0), 0)
     assert state(tmp_path) == before
 
@@ -258,7 +258,17 @@ def test_files_of_numbers_beyond_todays_workers_are_shared_out(
 ) -> None:
     for number in (0, 1, 2, 10):
         (tmp_path / f"log_{number}_20261120_120000.jsonl.zst.open").touch()
-    assert {path.name.split("_")[1] for path in leftovers(tmp_path, worker, workers)} == set(map(str, taken))
+    mine = leftovers(tmp_path, worker, strays(tmp_path, workers))
+    assert {path.name.split("_")[1] for path in mine} == set(map(str, taken))
+
+
+def test_files_of_a_number_that_is_given_out_later_are_no_strays(tmp_path: Path) -> None:
+    (tmp_path / "log_3_20261120_120000.jsonl.zst.open").touch()
+    left_by_the_last_run = strays(tmp_path, 2)
+    (tmp_path / "log_3_20261120_120001.jsonl.zst.open").touch()  # by a worker that is number 3 now
+    older, newer = sorted(tmp_path.iterdir())
+    assert leftovers(tmp_path, 1, left_by_the_last_run) == [older]
+    assert leftovers(tmp_path, 3, left_by_the_last_run) == [newer]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +286,7 @@ def test_files_of_numbers_beyond_todays_workers_are_shared_out(
 def test_foreign_files_are_left_alone(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"not ours")
     before = state(tmp_path)
-    assert take_over(tmp_path, 0, 1, "run-1", 0) == (Recovery(0, 0, 0, {}, 0, 0), 0)
+    assert take_over(tmp_path, 0, {}, "run-1", 0) == (Recovery(0, 0, 0, {}, 0, 0), 0)
     assert state(tmp_path) == before
 
 
@@ -284,13 +294,13 @@ def test_one_file_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -
     (tmp_path / OPEN).mkdir()
     (tmp_path / "log_0_20261120_110000.jsonl.zst").mkdir()
     (tmp_path / "log_0_20261120_120001.jsonl.zst.open").write_bytes(frames(1)[0])
-    found, failures = take_over(tmp_path, 0, 1, "run-1", 0)
+    found, failures = take_over(tmp_path, 0, {}, "run-1", 0)
     assert failures == 1
     assert (found.segments, found.frames, found.sources) == (1, 1, {"json/tcp": 1})
 
 
 def test_a_missing_folder_has_nothing_to_recover(tmp_path: Path) -> None:
-    assert take_over(tmp_path / "not yet mounted", 0, 1, "run-1", 0) == (Recovery(0, 0, 0, {}, 0, 0), 0)
+    assert take_over(tmp_path / "not yet mounted", 0, {}, "run-1", 0) == (Recovery(0, 0, 0, {}, 0, 0), 0)
 
 
 def test_the_frames_nobody_counted_are_found_across_segments(tmp_path: Path) -> None:
@@ -298,7 +308,7 @@ def test_the_frames_nobody_counted_are_found_across_segments(tmp_path: Path) -> 
     for number, part in enumerate((made[:2], made[2:3], made[3:5])):
         (tmp_path / f"log_0_20261120_12000{number}.jsonl.zst").write_bytes(b"".join(part))
     (tmp_path / "log_0_20261120_120009.jsonl.zst.open").write_bytes(made[5] + b"torn")
-    found, _ = take_over(tmp_path, 0, 1, "run-1", counted_frames=2)
+    found, _ = take_over(tmp_path, 0, {}, "run-1", counted_frames=2)
     assert (found.segments, found.torn_bytes, found.frames) == (1, 4, 4)
     assert found.sources == {"json/tcp": 4}
     datas = [frame[HEADER.size + HEADER.unpack_from(frame)[1] :] for frame in made[2:]]
@@ -310,7 +320,7 @@ def test_counted_frames_of_other_runs_and_workers_are_not_found(tmp_path: Path) 
     (tmp_path / "log_0_20261120_120000.jsonl.zst.open").write_bytes(b"".join(frames(3, instance="run-0")))
     (tmp_path / "log_2_20261120_120000.jsonl.zst.open").write_bytes(b"".join(frames(3, worker=2)))
     (tmp_path / "log_0_20261120_120001.jsonl.zst.open").write_bytes(b"".join(frames(3)))
-    found, _ = take_over(tmp_path, 0, 2, "run-1", counted_frames=3)
+    found, _ = take_over(tmp_path, 0, strays(tmp_path, 2), "run-1", counted_frames=3)
     assert (found.segments, found.frames, found.sources) == (3, 0, {})
 
 
@@ -318,7 +328,7 @@ def test_a_frame_that_is_there_twice_is_counted_once(tmp_path: Path) -> None:
     made = frames(3)
     (tmp_path / "log_0_20261120_120000.jsonl.zst.open").write_bytes(b"".join(made[:2]))
     (tmp_path / "log_0_20261120_120001.jsonl.zst").write_bytes(b"".join(made[1:]))
-    found, _ = take_over(tmp_path, 0, 1, "run-1", 0)
+    found, _ = take_over(tmp_path, 0, {}, "run-1", 0)
     assert (found.frames, found.sources) == (3, {"json/tcp": 3})
 
 
@@ -327,7 +337,7 @@ def test_a_torn_file_of_an_older_run_does_not_hide_the_uncounted_ones(tmp_path: 
     (tmp_path / "log_0_20261120_120001.jsonl.zst").write_bytes(b"".join(frames(2)))
     os.utime(tmp_path / "log_0_20261120_120001.jsonl.zst", (1, 1))
     (tmp_path / OPEN).write_bytes(frames(1, instance="run-0")[0] + b"torn")
-    found, _ = take_over(tmp_path, 0, 1, "run-1", 0)
+    found, _ = take_over(tmp_path, 0, {}, "run-1", 0)
     assert found.frames == 2
 
 
@@ -338,7 +348,7 @@ def test_frames_in_a_file_that_cannot_be_closed_are_on_disk_all_the_same(
     faulty = FaultyOs()
     faulty.errors["fsync"] = errno.EIO
     monkeypatch.setattr(recovery_module, "os", faulty)
-    found, failures = take_over(tmp_path, 0, 1, "run-1", 0)
+    found, failures = take_over(tmp_path, 0, {}, "run-1", 0)
     assert (failures, found.segments, found.frames, found.sources) == (1, 0, 2, {"json/tcp": 2})
 
 
