@@ -26,10 +26,14 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A batch is durable on the server: how many records it has, those refused included."""
+    """A batch is durable on the server: how many records it has, those refused included.
+
+    `inherited`: an earlier process left it in the spool.
+    """
 
     sequence: int
     records: int
+    inherited: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Books:
     ) -> None:
         """`on_progress` is called when batches were acknowledged, after the user's callbacks."""
         self._spool = spool
+        self._first_sequence = spool.next_sequence
         self._on_progress = on_progress
         self._on_reject = on_reject or _ignore
         self._on_acknowledge = on_acknowledge or _ignore
@@ -92,7 +97,8 @@ class Books:
             for rejected in self._rejections.pop(entry.sequence, {}).values():
                 self.rejected_records[rejected.reason] += rejected.records
                 _tell(self._on_reject, Rejection(rejected.sequence, rejected.records, rejected.reason))
-            _tell(self._on_acknowledge, Acknowledgement(entry.sequence, entry.records))
+            inherited = entry.sequence < self._first_sequence
+            _tell(self._on_acknowledge, Acknowledgement(entry.sequence, entry.records, inherited))
         if sequence > self.acknowledged_to.value:
             self.acknowledged_to.reach(sequence)
             self._on_progress()

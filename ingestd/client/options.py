@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Final, Literal, Required, TypedDict
 
 from ingestd.client.errors import ConfigurationError
+from ingestd.client.protocol import header_line
 
 Compression = Literal["zstd", "none"]
 WhenFull = Literal["block", "drop"]
 SpoolSync = Literal["batch", "interval"]
 
-#: The protocol allows 64; the rest is for the suffix that tells two histories of one client apart (see spool.py).
-MAX_CLIENT_ID_BYTES: Final = 55
+MAX_ID_BYTES: Final = 64
+#: The rest is for the suffix that tells two histories of one client apart (see state.py).
+MAX_CLIENT_ID_BYTES: Final = MAX_ID_BYTES - 9
 _CLIENT_ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_CLIENT_ID_BYTES}}}")
-_WORD: Final = re.compile(r"[!-~]{1,200}")
+_WORD: Final = re.compile(r"[!-~]{1,400}")
 
 #: A batch may be no larger than this part of the spool, or one would fill it.
 _SPOOL_PARTS: Final = 4
@@ -112,7 +114,7 @@ class Options:
         for name in ("schema", "token"):
             value = getattr(self, name)
             if value is not None and not _WORD.fullmatch(value):
-                raise ConfigurationError(f"{name}: 1 to 200 printable ASCII characters without spaces")
+                raise ConfigurationError(f"{name}: 1 to 400 printable ASCII characters without spaces")
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ConfigurationError(f"{name} {getattr(self, name)!r}: one of {', '.join(allowed)}")
@@ -120,6 +122,12 @@ class Options:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigurationError(f"{name} {value}: more than 0")
+        try:
+            header_line(
+                self.format, "x" * MAX_ID_BYTES, compression="zstd", schema=self.schema, token=self.token
+            )
+        except ValueError as error:
+            raise ConfigurationError(f"schema and token are too long together: {error}") from error
         if not self.batch_bytes <= self.max_batch_bytes <= 1 << 30:
             raise ConfigurationError("batch_bytes may be at most max_batch_bytes, and that at most 1 GiB")
         if self.batch_bytes * _SPOOL_PARTS > self.spool_bytes:

@@ -163,12 +163,14 @@ def test_without_a_server_all_is_spooled_and_sent_by_the_next_process(make: Make
     with pytest.raises(TimeoutError, match=r"not done after 0\.05 s"):
         client.flush(0.05)
     assert not client.close(0.05)
-    with Peer() as peer, make(peer.address) as again:
+    told: list[Acknowledgement] = []
+    with Peer() as peer, make(peer.address, on_acknowledge=told.append) as again:
         assert again.first_sequence == 11
         again.send(b"last")
         again.flush(PATIENCE_S)
         assert peer.lines() == [*RECORDS, b"last"]
         assert again.stats().acknowledged == 1_001
+        assert [one.inherited for one in told] == [True] * 10 + [False]
 
 
 def test_the_next_address_is_tried(make: MakeClient) -> None:
@@ -213,7 +215,7 @@ def test_rejections_are_told_once_and_counted(make: MakeClient) -> None:
         assert told == [
             Rejection(1, 2, "invalid_json"),
             Rejection(1, 1, "oversize"),
-            Acknowledgement(1, 5),
+            Acknowledgement(1, 5, inherited=False),
         ]
 
 
@@ -506,6 +508,7 @@ def test_it_loads_nothing_but_zstandard() -> None:
         ({"spool_sync": "never"}, "spool_sync"),
         ({"token": "two words"}, "token"),
         ({"schema": ""}, "schema"),
+        ({"schema": "x" * 300, "token": "y" * 300}, "too long together"),
         ({"linger_s": 0}, "linger_s"),
         ({"batch_records": 0}, "batch_records"),
         ({"batch_bytes": 1 << 25}, "batch_bytes"),

@@ -15,7 +15,7 @@ from ingestd.client import Client
 from tests.client.peer import Peer
 from tests.daemon import PATIENCE_S, wait_for
 
-ROUNDS = 8
+ROUNDS = 6
 
 PROGRAM = """
 import itertools, sys

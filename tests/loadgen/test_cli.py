@@ -212,6 +212,9 @@ def test_an_unknown_certificate_says_what_to_do(pem: Path, processes: int) -> No
         (["--format", "xml"], "--format"),
         (["--tcp-port", "70000"], "--tcp-port"),
         (["--plain", "verify", "."], "stand behind"),
+        (["--ack", "--udp"], "--udp"),
+        (["--client", "c"], "--ack"),
+        (["--spool", "."], "--ack"),
     ],
 )
 def test_options_that_make_no_sense_are_explained(options: list[str], word: str) -> None:

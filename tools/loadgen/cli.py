@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from tools.loadgen import fleet, verify
+from tools.loadgen import acked, fleet, verify
 from tools.loadgen.layouts import DATAGRAM_FORMATS, FORMATS, LAYOUTS, MIXED
 from tools.loadgen.payloads import RUN_PATTERN
 from tools.loadgen.plan import DEFAULT_BATCH, DEFAULT_CONNECTIONS, Plan
@@ -82,6 +83,13 @@ _WORD = re.compile(rf"[!-~]{{1,{_WORD_LIMIT}}}")
     metavar="SUBJECT[@VERSION]",
     help="Have the server judge the records by this JSON schema of its registry.",
 )
+@click.option("--ack", is_flag=True, help="Numbered batches, acknowledged once they are on disk.")
+@click.option("--client", metavar="ID", help="With --ack: clients are ID-0, ID-1, …  [default: the run id]")
+@click.option(
+    "--spool",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --ack: keep what is not acknowledged here, and begin with what an earlier run left.",
+)
 @click.option("--report", type=_FILE, help="Write here what was sent, for verify.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
@@ -115,11 +123,15 @@ def _send(
     plain: bool,
     run_id: str | None,
     registry: str | None,
+    ack: bool,
+    client: str | None,
+    spool: Path | None,
     report: Path | None,
     as_json: bool,
     **load: Any,
 ) -> None:
     _check_transport(udp, plain, ca, insecure)
+    _check_ack(ack, udp, client, spool)
     _check_schema(load["schema"], udp)
     connections = _connections(udp, format_name, connections)
     run_id = run_id or secrets.token_hex(4)
@@ -142,10 +154,11 @@ def _send(
         )
         if registry is not None:
             _check_schemas(registry, plan)
-        with ProgressLine() as line:
-            result = fleet.run(plan, line)
-        if report is not None:
-            result.write(report)
+        with acked.prepared(plan, client, spool, report) if ack else nullcontext(plan) as plan:
+            with ProgressLine() as line:
+                result = fleet.run(plan, line)
+            if report is not None:
+                result.write(report)
     except (SetupError, ReportError) as error:
         _fail(str(error))
     _tell(result, as_json)
@@ -162,6 +175,14 @@ def _check_transport(udp: bool, plain: bool, ca: Path | None, insecure: bool) ->
         raise click.UsageError(f"{tls[0]} is about TLS, and {clear[0]} uses none: leave one of them out")
     if len(tls) == 2:
         raise click.UsageError("--ca and --insecure exclude each other: check the certificate or do not")
+
+
+def _check_ack(ack: bool, udp: bool, client: str | None, spool: Path | None) -> None:
+    if ack and udp:
+        raise click.UsageError("--ack needs a connection, and datagrams have none: leave out --udp")
+    alone = [name for name, given in (("--client", client), ("--spool", spool)) if given is not None]
+    if alone and not ack:
+        raise click.UsageError(f"{alone[0]} is about acknowledgements: add --ack")
 
 
 def _check_schema(schema: str | None, udp: bool) -> None:
@@ -216,7 +237,8 @@ def _tell(report: Report, as_json: bool) -> None:
     click.echo(
         f"run {report.run}: sent {report.sent:,} {report.format} records ({report.bytes / 1e6:,.1f} MB, "
         f"{report.transport}) in {report.seconds:.2f} s: {report.rate:,.0f} records/s; "
-        f"failed {report.failed:,}, uncertain {report.uncertain:,}; "
+        + (f"acknowledged {report.sent - report.uncertain:,}, " if report.acked else "")
+        + f"failed {report.failed:,}, uncertain {report.uncertain:,}; "
         f"{report.cpu_us_per_record:.3f} us of CPU per record"
     )
     if len(report.formats) > 1:

@@ -24,6 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from tools.loadgen.acked import AckedLane
+from tools.loadgen.layouts import BATCH_LAYOUTS, LAYOUTS
 from tools.loadgen.pacing import Pace
 from tools.loadgen.payloads import DATAGRAM_LIMIT_BYTES, Pool, Renderer, build_pool
 from tools.loadgen.plan import Plan
@@ -73,7 +75,8 @@ class Control:
 
 def run(plan: Plan, watch: Watch) -> Report:
     """Do what the plan says, until it is done or a signal comes. SetupError: nothing could be sent."""
-    pools = {name: build_pool(name, plan.run, plan.seed, plan.pool_records) for name in plan.formats}
+    layouts = LAYOUTS if plan.acked is None else BATCH_LAYOUTS
+    pools = {name: build_pool(name, plan.run, plan.seed, plan.pool_records, layouts) for name in plan.formats}
     control = Control(plan.connections)
     with _signals(control):
         start_s = time.monotonic()
@@ -90,7 +93,9 @@ def run(plan: Plan, watch: Watch) -> Report:
         raise SetupError(_unreachable(plan.target, outcome.notes))
     if plan.target.udp and any(pool.group.total_bytes >= DATAGRAM_LIMIT_BYTES for pool in pools.values()):
         outcome.note(f"a record is larger than a datagram of {DATAGRAM_LIMIT_BYTES} bytes should be")
-    return Report.of(outcome, plan.run, plan.format, plan.target.transport, seconds, cpu_s)
+    return Report.of(
+        outcome, plan.run, plan.format, plan.target.transport, seconds, cpu_s, plan.acked is not None
+    )
 
 
 _Pools = dict[str, Pool]
@@ -123,14 +128,27 @@ def _run_share(
 
 def _lane(
     plan: Plan, pools: _Pools, control: Control, number: int, work: Work, step_s: float, first_s: float
-) -> Lane:
+) -> Lane | AckedLane:
     """Lane `number`, which sends the format whose turn it is."""
     name = plan.format_of(number)
     pool = pools[name]
+    pace = Pace(step_s, first_s)
+    renderer = Renderer(pool, number * pool.records // plan.connections, work.batch)
+    if plan.acked is not None:
+        return AckedLane(
+            work,
+            pace,
+            renderer,
+            partial(plan.acked.client_of, number, plan.target, name, plan.schema, work.batch),
+            pool.layout.preamble,
+            plan.acked.journal,
+            control.stopped,
+            partial(control.progress, number),
+        )
     return Lane(
         work,
-        Pace(step_s, first_s),
-        Renderer(pool, number * pool.records // plan.connections, work.batch),
+        pace,
+        renderer,
         partial(connect, plan.target, plan.header(name), pool.group.total_bytes, pool.layout.preamble),
         control.stopped,
         partial(control.progress, number),
@@ -138,7 +156,10 @@ def _lane(
 
 
 def _wait(
-    running: list[Future[Outcome]], lanes: list[Lane], control: Control, tick: Callable[[], None]
+    running: list[Future[Outcome]],
+    lanes: list[Lane | AckedLane],
+    control: Control,
+    tick: Callable[[], None],
 ) -> None:
     """Wait for all lanes; stop the others where one fails, and break those that do not end in time."""
     abort_s = float("inf")

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tools.loadgen.fields import (
     DECIMAL,
@@ -120,6 +120,8 @@ def _protobuf(level: str, service: str, message: str, run: str) -> bytes:
     return varint(len(entry)) + bytes(entry)
 
 
+_ENTRIES_TAG = varint(1 << 3 | 2)  # of LogBatch
+
 AVRO_SCHEMA = {
     "type": "record",
     "name": "LogEntry",
@@ -169,6 +171,15 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "journald": Layout(_journald, "raw", EPOCH_US),
 }
+
+BATCH_LAYOUTS = LAYOUTS | {
+    "protobuf": replace(
+        LAYOUTS["protobuf"],
+        record=lambda *words: _ENTRIES_TAG + _protobuf(*words),
+        wrap=lambda _, size_bytes: (varint(size_bytes), b""),
+    )
+}
+"""The same where a block is the payload of a numbered batch (with `preamble` before it): for Protobuf, a LogBatch."""
 
 MIXED = "mixed"
 FORMATS = (*LAYOUTS, MIXED)

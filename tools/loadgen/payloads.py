@@ -13,6 +13,7 @@ the last of a batch has one size below 1,400 bytes, which lets the kernel cut a 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import add
 from random import Random
@@ -82,7 +83,13 @@ class Pool:
         return len(self.starts) - 1
 
 
-def build_pool(format_name: str, run: str, seed: int, records: int = POOL_RECORDS) -> Pool:
+def build_pool(
+    format_name: str,
+    run: str,
+    seed: int,
+    records: int = POOL_RECORDS,
+    layouts: Mapping[str, Layout] = LAYOUTS,
+) -> Pool:
     """Render at least so many records (whole groups); the same arguments give the same bytes.
 
     The tables of `fields` are made too, so that processes forked afterwards share them. ValueError: the run id is not
@@ -90,7 +97,7 @@ def build_pool(format_name: str, run: str, seed: int, records: int = POOL_RECORD
     """
     if not RUN_PATTERN.fullmatch(run):
         raise ValueError(f"run id {run!r}: 1 to 16 of A-Z a-z 0-9 _ -")
-    layout = LAYOUTS[format_name]
+    layout = layouts[format_name]
     rng = Random(seed)
     if layout.weight is None:
         lines = [_render_free(layout, level, run, rng) for level in text.levels(records, rng)]

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tools.loadgen.acked import Acked
 from tools.loadgen.fields import END_SEQ, FIRST_SEQ
 from tools.loadgen.layouts import MIXED, formats_of
 from tools.loadgen.payloads import POOL_RECORDS, group_of
@@ -40,6 +41,7 @@ class Plan:
     seconds: float | None = None
     count: int | None = None
     schema: str | None = None
+    acked: Acked | None = None
 
     @property
     def formats(self) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
     {"version": 1, "run": "ab12cd34", "format": "json", "transport": "tls",
      "sent": …, "bytes": …, "seconds": …, "rate": …, "failed": …, "uncertain": …, "behind": …, "late_s": …,
      "cpu_seconds": …, "cpu_us_per_record": …, "notes": {"what went wrong": times},
-     "formats": {"json": sent, …}, "ranges": {"confirmed": [[first, last], …], "uncertain": [[first, last], …]}}
+     "formats": {"json": sent, …}, "acked": false,
+     "ranges": {"confirmed": [[first, last], …], "uncertain": [[first, last], …]}}
 
 `confirmed` sequences were sent and their connection was closed in order (UDP: handed to the kernel); `uncertain`
-ones were sent on a connection that broke. sent = confirmed + uncertain. The file is written beside its name and
+ones were sent on a connection that broke. With `acked`, confirmed are those that were acknowledged, all others are
+uncertain. sent = confirmed + uncertain. The file is written beside its name and
 moved there, so that it is whole or absent.
 """
 
@@ -19,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tools.loadgen import journal
 from tools.loadgen.senders import Outcome, Span
 
 VERSION = 1
@@ -57,10 +60,18 @@ class Report:
     ranges: Ranges
     formats: dict[str, int] = field(default_factory=dict)
     """Of `sent`, how many were of each format; reports of before lack it, and verify needs it not."""
+    acked: bool = False
 
     @classmethod
     def of(
-        cls, outcome: Outcome, run: str, format_name: str, transport: str, seconds: float, cpu_s: float
+        cls,
+        outcome: Outcome,
+        run: str,
+        format_name: str,
+        transport: str,
+        seconds: float,
+        cpu_s: float,
+        acked: bool = False,
     ) -> Report:
         """The report of a run that is over. `cpu_s` is user and system time of all senders, from start to close."""
         return cls(
@@ -80,7 +91,19 @@ class Report:
             notes=outcome.notes,
             ranges=Ranges(merged(outcome.confirmed), merged(outcome.uncertain)),
             formats=dict(sorted(outcome.formats.items())),
+            acked=acked,
         )
+
+    @classmethod
+    def of_journal(cls, path: Path) -> Report:
+        """The report that a run left that was killed. Raises OSError, JournalError."""
+        account = journal.read(path)
+        sent = merged(account.spans["sent"])
+        confirmed = merged(account.spans["acknowledged"])
+        uncertain = list(journal.minus(sent, confirmed))
+        outcome = Outcome(sent=count(sent), confirmed=confirmed, uncertain=uncertain)
+        outcome.note("it was killed: this is of its journal")
+        return cls.of(outcome, account.run, account.format, account.transport, 0.0, 0.0, True)
 
     def summary(self) -> dict[str, Any]:
         """The report without its ranges: what `--json` prints."""
@@ -103,8 +126,13 @@ class Report:
 
     @classmethod
     def read(cls, path: Path) -> Report:
-        """Read a file that `write` made. ReportError: it is another kind of file, or contradicts itself."""
+        """Read a file that `write` made, or the journal in its place.
+
+        ReportError: it is another kind of file, or contradicts itself.
+        """
         try:
+            if not path.exists() and (left := journal.journal_of(path)).exists():
+                return cls.of_journal(left)
             values = json.loads(path.read_text(encoding="utf-8"))
             if values.pop("version") != VERSION:
                 raise ReportError(f"{path}: not a report of version {VERSION}")
@@ -112,6 +140,8 @@ class Report:
             report = cls(**values, ranges=Ranges(_spans(ranges["confirmed"]), _spans(ranges["uncertain"])))
         except OSError as error:
             raise ReportError(f"cannot read the report {path}: {error.strerror}") from error
+        except journal.JournalError as error:
+            raise ReportError(str(error)) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ReportError(f"{path}: not a report of loadgen ({type(error).__name__}: {error})") from error
         if count(merged(report.ranges.confirmed + report.ranges.uncertain)) != count(
