@@ -10,6 +10,7 @@ a file is replaced only with `force`, and then all are, since a new CA makes the
 import datetime
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,11 @@ LEAF_VALIDITY: Final = datetime.timedelta(days=825)  # the longest that Apple's 
 CLOCK_SKEW: Final = datetime.timedelta(hours=1)  # a peer whose clock is behind accepts a new one too
 LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 
-_PURPOSES: Final = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
+_SERVER: Final = ExtendedKeyUsageOID.SERVER_AUTH
+_CLIENT: Final = ExtendedKeyUsageOID.CLIENT_AUTH
+
+#: A host name, so one of a file too. The longest common name has 64 characters (RFC 5280, appendix A.1).
+_CLIENT_NAME: Final = re.compile(r"(?!(?:ca|server|client)$)[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +54,42 @@ class _Issuer:
     key: ec.EllipticCurvePrivateKey
 
 
-def make(folder: Path, hosts: Sequence[str] = (), *, force: bool = False) -> tuple[Pair, ...]:
-    """`ca`, `server` and `client` (.crt and .key) in `folder`, which is made if need be.
+def make(
+    folder: Path, hosts: Sequence[str] = (), clients: Sequence[str] = (), *, force: bool = False
+) -> tuple[Pair, ...]:
+    """`ca`, `server` and `client` (.crt and .key) in `folder`, which is made if need be; and one of each of `clients`.
 
-    The server certificate is for `LOCAL_HOSTS`, the name of this machine and `hosts` (names or IP addresses).
+    The server certificate is for `LOCAL_HOSTS`, the name of this machine and `hosts` (names or IP addresses). That of a
+    client of `clients`, a host name, says so in its common name and as an alternative name, for `[auth] clients`.
     Raises IngestdError if a file is missing beside its other half or cannot be read or written.
     """
     names = _alternative_names([*LOCAL_HOSTS, socket.gethostname(), *hosts])
+    leaves = ["server", "client", *dict.fromkeys(map(_client_name, clients))]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        there = {name for name in ("ca", *_PURPOSES) if not force and _is_there(folder, name)}
+        there = {name for name in ("ca", *leaves) if not force and _is_there(folder, name)}
         if there and "ca" not in there:
             raise IngestdError(
                 f"{folder}: {min(there)}.crt is there but the ca.crt that signed it is not; "
                 "put ca.crt and ca.key back, or make all anew with --force"
             )
         issuer = _read_issuer(folder) if "ca" in there else _write_ca(folder)
-        for name in _PURPOSES:
+        for name in leaves:
             if name not in there:
                 _write_leaf(folder, name, issuer, names)
-        return tuple(_pair(folder, name, made=name not in there) for name in ("ca", *_PURPOSES))
+        return tuple(_pair(folder, name, made=name not in there) for name in ("ca", *leaves))
     except OSError as error:
         raise IngestdError(
             f"{error.filename or folder}: {error.strerror}; name a folder you may write"
         ) from error
+
+
+def _client_name(name: str) -> str:
+    if not _CLIENT_NAME.fullmatch(name):
+        raise IngestdError(
+            f"--client {name!r}: a host name of at most 64 of a-z 0-9 . -, and not ca, server or client"
+        )
+    return name
 
 
 def _is_there(folder: Path, name: str) -> bool:
@@ -125,7 +142,7 @@ def _write_leaf(folder: Path, name: str, issuer: _Issuer, names: Sequence[x509.G
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
         _builder(
-            _name(f"ingestd {name}"),
+            _name(f"ingestd {name}" if name in ("server", "client") else name),
             issuer.cert.subject,
             key.public_key(),
             issuer.key.public_key(),
@@ -133,10 +150,11 @@ def _write_leaf(folder: Path, name: str, issuer: _Issuer, names: Sequence[x509.G
         )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([_PURPOSES[name]]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([_SERVER if name == "server" else _CLIENT]), critical=False)
     )
-    if name == "server":
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if name != "client":
+        own = names if name == "server" else [x509.DNSName(name)]
+        builder = builder.add_extension(x509.SubjectAlternativeName(own), critical=False)
     _write(folder, name, builder.sign(issuer.key, hashes.SHA256()), key)
 
 

@@ -1,4 +1,4 @@
-"""The `ingestd` command: run the daemon, check a configuration, make certificates, keep schemas.
+"""The `ingestd` command: run the daemon, check a configuration, make certificates and tokens, keep schemas.
 
 Each command reads its arguments, calls one function, and says what came of it. A mistake of the user
 (`IngestdError`) is one message on stderr and the exit code the error carries: 78 for the configuration, 2 for
@@ -79,8 +79,15 @@ def check(path: Path | None, overrides: tuple[str, ...], for_reload: bool) -> No
     metavar="NAME",
     help="A further host name or IP address of the server. May be given again.",
 )
+@click.option(
+    "--client",
+    "clients",
+    multiple=True,
+    metavar="NAME",
+    help="Make a client certificate NAME.crt with this host name too. May be given again.",
+)
 @click.option("--force", is_flag=True, help="Replace what is there: all of it, the CA too.")
-def certs(folder: Path, hosts: tuple[str, ...], force: bool) -> None:
+def certs(folder: Path, hosts: tuple[str, ...], clients: tuple[str, ...], force: bool) -> None:
     """Make a CA, a server and a client certificate in DIR.
 
     The server certificate is for localhost, this machine's name and each --host. Files that are there are
@@ -88,12 +95,36 @@ def certs(folder: Path, hosts: tuple[str, ...], force: bool) -> None:
     """
     from ingestd.certs import make
 
-    pairs = make(folder, hosts, force=force)
+    pairs = make(folder, hosts, clients, force=force)
     for pair in pairs:
         did = "made" if pair.made else "kept (there already)"
         click.echo(f"{pair.cert}, {pair.key.name}: {did}, valid until {pair.expires:%Y-%m-%d}")
     if hosts and not next(pair for pair in pairs if pair.name == "server").made:
         click.echo("ingestd: --host had no effect on the certificate that is there; use --force", err=True)
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--client",
+    default="*",
+    metavar="PATTERN",
+    help="Client ids that it may send as, such as web-*. [default: any]",
+)
+@click.option("--file", type=click.Path(dir_okay=False, path_type=Path), help="Add its line to this file.")
+def token(name: str, client: str, file: Path | None) -> None:
+    """Make a token for NAME and print it, once: the daemon keeps only a hash of it.
+
+    The line with the hash belongs into auth.tokens_file or http.tokens_file; a running daemon takes notice.
+    """
+    from ingestd.tokens import add_line, make_token
+
+    secret, line = make_token(name, client)
+    if file is None:
+        click.echo(f"ingestd: put this line into the tokens_file:\n{line}", err=True)
+    else:
+        add_line(file, line)
+    click.echo(secret)
 
 
 def _load(path: Path | None, overrides: tuple[str, ...]) -> tuple[Config, str]:

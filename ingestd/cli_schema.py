@@ -30,6 +30,11 @@ _REGISTRY_OPTIONS: Final = (
         envvar="INGESTD_REGISTRY_TOKEN",
         help="Secret for writing. [default: $INGESTD_REGISTRY_TOKEN, else registry.token]",
     ),
+    click.option(
+        "--ca",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="PEM file of the CA that signed the certificate of an https registry.",
+    ),
 )
 _SCHEMA_OPTIONS: Final = (
     click.argument("subject"),
@@ -69,11 +74,17 @@ def _asking(command: _Command) -> _Command:
 
     @wraps(command)
     def call(
-        path: Path | None, overrides: tuple[str, ...], url: str | None, token: str | None, **given: Any
+        path: Path | None,
+        overrides: tuple[str, ...],
+        url: str | None,
+        token: str | None,
+        ca: Path | None,
+        **given: Any,
     ) -> None:
         config = load(path or default_path(), overrides)
         secret = config.registry.token if token is None else token
-        command(Client(url or _daemon_url(Path(config.server.state_dir)), secret), **given)
+        scheme = "https" if config.http.cert else "http"
+        command(Client(url or _daemon_url(Path(config.server.state_dir), scheme), secret, ca), **given)
 
     return _with(*_REGISTRY_OPTIONS)(call)
 
@@ -171,11 +182,11 @@ def _split(text: str) -> tuple[str, str]:
     return text, "latest"
 
 
-def _daemon_url(state_dir: Path) -> str:
+def _daemon_url(state_dir: Path, scheme: str) -> str:
     """Where the daemon of this configuration listens. Raises RegistryError."""
     path = state_dir / "ingestd.json"
     try:
-        return f"http://{json.loads(path.read_bytes())['http']}"
+        return f"{scheme}://{json.loads(path.read_bytes())['http']}"
     except FileNotFoundError:
         reason = "no such file; is the daemon running?"
     except (OSError, ValueError, KeyError, TypeError) as error:

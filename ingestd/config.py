@@ -21,6 +21,7 @@ from msgspec import Meta, Struct
 from ingestd import config_decode
 from ingestd.config_decode import Key, toml_text
 from ingestd.errors import ConfigError, Problem
+from ingestd.identities import identity
 from ingestd.units import GB, KB, MB
 
 DEFAULT_PATHS: Final = (Path("conf/ingestd.toml"), Path("/etc/ingestd/ingestd.toml"))
@@ -91,6 +92,10 @@ class Listen(Section, frozen=True):
 class Http(Section, frozen=True):
     address: Annotated[str, _text("IP address of metrics, health and the live page")] = "127.0.0.1"
     port: Annotated[int, _count("TCP port; 0 takes a free one", "", 0, 65535)] = 8080
+    cert: Annotated[str, _text("PEM file of a certificate and its chain; empty: without TLS")] = ""
+    key: Annotated[str, _text("PEM file of its private key, without a passphrase")] = ""
+    tokens_file: Annotated[str, _text("file of tokens: all but the health checks needs one of them")] = ""
+    allow_anonymous: Annotated[bool, _text("answer other machines without a token")] = False
 
 
 class Segment(Section, frozen=True):
@@ -123,6 +128,15 @@ class Limits(Section, frozen=True):
     header_timeout: Annotated[float, _duration("for the TLS handshake and the first bytes", 0.01)] = 10.0
     idle_timeout: Annotated[float, _duration("a connection silent for so long is closed", 0.01)] = 3600.0
     rejects_max_bytes: Annotated[int, _size("size of a rejects file; one older is kept", KB)] = 10 * MB
+
+
+class Auth(Section, frozen=True):
+    networks: Annotated[tuple[str, ...], _text("networks that may send, TCP and UDP; none: all")] = ()
+    clients: Annotated[
+        tuple[str, ...], _text("client certificates that may send; none: all of client_ca")
+    ] = ()
+    tokens_file: Annotated[str, _text("file of tokens: each connection must show one of them")] = ""
+    tokenless_networks: Annotated[tuple[str, ...], _text("networks that may send without a token")] = ()
 
 
 class Enrich(Section, frozen=True):
@@ -164,6 +178,7 @@ class Config(Section, frozen=True):
     buffer: Buffer = Buffer()
     retention: Retention = Retention()
     limits: Limits = Limits()
+    auth: Auth = Auth()
     enrich: Enrich = Enrich()
     syslog: Syslog = Syslog()
     schema: Schema = Schema()
@@ -241,6 +256,7 @@ def _broken_rules(config: Config) -> Iterator[Problem]:
     if tcp.client_ca and tcp.plaintext:
         reason = "has no effect without TLS; remove it, or set listen.tcp.plaintext = false"
         yield Problem("listen.tcp.client_ca", toml_text(tcp.client_ca), reason, ("listen.tcp.plaintext",))
+    yield from _broken_auth_rules(config)
     low, high = config.buffer.low_water, config.buffer.high_water
     if low >= high:
         reason = f"must be below buffer.high_water, which is {toml_text(high, 'bytes')}"
@@ -259,6 +275,45 @@ def _broken_rules(config: Config) -> Iterator[Problem]:
         if not name or name in RESERVED_FIELDS:
             reason = f"must have another name than {', '.join(sorted(RESERVED_FIELDS))}, which records have"
             yield Problem(f"enrich.fields.{name}", toml_text(value), reason)
+
+
+def _broken_auth_rules(config: Config) -> Iterator[Problem]:
+    """The rules of who may send, and who may look."""
+    auth, http = config.auth, config.http
+    for key, networks in (
+        ("auth.networks", auth.networks),
+        ("auth.tokenless_networks", auth.tokenless_networks),
+    ):
+        for network in networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                yield Problem(
+                    key, toml_text(network), f"must be a network such as 10.0.0.0/8 or ::1: {error}"
+                )
+    for client in auth.clients:
+        try:
+            identity(client)
+        except ValueError as error:
+            yield Problem("auth.clients", toml_text(client), str(error))
+    if auth.clients and not config.listen.tcp.client_ca:
+        reason = "has no effect without certificates of clients; set listen.tcp.client_ca to their CA's file"
+        yield Problem("auth.clients", toml_text(auth.clients), reason, ("listen.tcp.client_ca",))
+    if auth.tokenless_networks and not auth.tokens_file:
+        reason = "has no effect where no tokens are asked for; set auth.tokens_file, or limit auth.networks"
+        given = toml_text(auth.tokenless_networks)
+        yield Problem("auth.tokenless_networks", given, reason, ("auth.tokens_file",))
+    if bool(http.cert) != bool(http.key):
+        reason = "must both be set, for TLS, or neither"
+        yield Problem("http.cert and http.key", "", reason, ("http.cert", "http.key"))
+    is_open = not http.tokens_file and not http.allow_anonymous
+    if is_open and _is_ip_address(http.address) and not ipaddress.ip_address(http.address).is_loopback:
+        reason = (
+            "other machines would be answered without a token; set http.tokens_file (`ingestd token` makes tokens), "
+            "or http.allow_anonymous = true where something else keeps strangers away"
+        )
+        others = ("http.tokens_file", "http.allow_anonymous")
+        yield Problem("http.address", toml_text(http.address), reason, others)
 
 
 def _is_timestamp(text: str) -> bool:

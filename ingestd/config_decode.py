@@ -23,6 +23,9 @@ from ingestd.units import format_duration, format_size, parse_duration, parse_si
 _REFERENCE: Final = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
 _MAX_SHOWN_CHARS: Final = 80
 
+#: Keys with such a name, ours and misspelt ones, hold a secret unless they name a file: no message shows their value.
+_SECRET: Final = re.compile(r"(token(?!less)|secret|passw)(?!.*_file)", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -52,6 +55,8 @@ class Key:
                 return "a string that is not empty" if least else "a string"
             case inspect.DictType():
                 return 'a table of strings, name = "value"'
+            case inspect.VarTupleType():
+                return 'a list of strings, ["one", "two"]'
             case inspect.IntType() if self.unit == "bytes":
                 return f'a size such as "50MB", "1MiB" or 4096{self._range()}'
             case inspect.IntType():
@@ -129,14 +134,14 @@ class Schema:
                 else:
                     yield Problem(path, toml_text(given), f"this is a section; write [{path}] above its keys")
             elif path not in self.keys:
-                yield Problem(path, toml_text(given), f"unknown key; {self._suggest(path)}")
+                yield Problem(path, _masked(path, toml_text(given)), f"unknown key; {self._suggest(path)}")
             elif isinstance(self.keys[path].type, inspect.DictType) and isinstance(given, dict):
                 yield from _decode_strings(given, path, environ, into.setdefault(name, {}))
             else:
                 try:
                     into[name] = _value(given, self.keys[path], environ)
                 except _UnusableError as why:
-                    yield Problem(path, why.given, why.reason)
+                    yield Problem(path, _masked(path, why.given), why.reason)
 
     def _suggest(self, path: str) -> str:
         prefix, _, leaf = path.rpartition(".")
@@ -159,6 +164,11 @@ def toml_text(value: object, unit: str = "") -> str:
     else:
         text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}…"
+
+
+def _masked(path: str, shown: str) -> str:
+    """A value as a message shows it, unless it may be a secret."""
+    return '"…"' if _SECRET.search(path.rpartition(".")[2]) else shown
 
 
 class _UnusableError(Exception):
@@ -196,6 +206,8 @@ def _value(given: object, key: Key, environ: Mapping[str, str]) -> object:
         value = _interpolated(given, environ)
         if value != given:
             shown = f"{toml_text(value)} (from {shown})"
+    elif isinstance(given, list) and isinstance(key.type, inspect.VarTupleType):
+        value = [_interpolated(item, environ) if isinstance(item, str) else item for item in given]
     try:
         if key.unit == "bytes" and isinstance(value, str):
             value = parse_size(value)

@@ -16,6 +16,7 @@ from cryptography import x509
 from ingestd.config import Config, Tcp
 from ingestd.config_decode import toml_text
 from ingestd.errors import ConfigError, Problem
+from ingestd.tokens import TokenError, parse_tokens
 
 
 def check_files(config: Config, source: str = "configuration") -> None:
@@ -26,6 +27,14 @@ def check_files(config: Config, source: str = "configuration") -> None:
     ]
     if not config.listen.tcp.plaintext:
         problems += _tls_problems(config.listen.tcp)
+    if config.http.cert:
+        problems += _certificate_problems("http", config.http.cert, config.http.key)
+    for key, file in (
+        ("http.tokens_file", config.http.tokens_file),
+        ("auth.tokens_file", config.auth.tokens_file),
+    ):
+        if file:
+            problems += _token_problems(key, file)
     if problems:
         raise ConfigError(source, problems)
 
@@ -41,14 +50,31 @@ def _folder_problems(key: str, text: str) -> Iterator[Problem]:
 
 
 def _tls_problems(tcp: Tcp) -> Iterator[Problem]:
-    unreadable = [
-        *_file_problems("listen.tcp.cert", tcp.cert, "make one with: ingestd certs certs"),
-        *_file_problems("listen.tcp.key", tcp.key, "make one with: ingestd certs certs"),
-    ]
-    yield from unreadable or _pair_problems(tcp)
+    yield from _certificate_problems("listen.tcp", tcp.cert, tcp.key)
     if tcp.client_ca:
         wrong_ca = list(_file_problems("listen.tcp.client_ca", tcp.client_ca, "name the CA's file"))
         yield from wrong_ca or _ca_problems(tcp)
+
+
+def _certificate_problems(section: str, cert: str, key: str) -> Iterator[Problem]:
+    unreadable = [
+        *_file_problems(f"{section}.cert", cert, "make one with: ingestd certs certs"),
+        *_file_problems(f"{section}.key", key, "make one with: ingestd certs certs"),
+    ]
+    yield from unreadable or _pair_problems(section, cert, key)
+
+
+def _token_problems(key: str, text: str) -> Iterator[Problem]:
+    wrong = list(_file_problems(key, text, "make one with: ingestd token NAME --file FILE"))
+    yield from wrong
+    if wrong:
+        return
+    try:
+        parse_tokens(Path(text).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, TokenError) as error:
+        yield Problem(
+            key, toml_text(text), str(error) if isinstance(error, TokenError) else "not a text file"
+        )
 
 
 def _file_problems(key: str, text: str, remedy: str) -> Iterator[Problem]:
@@ -62,27 +88,27 @@ def _file_problems(key: str, text: str, remedy: str) -> Iterator[Problem]:
     yield Problem(key, toml_text(text), reason)
 
 
-def _pair_problems(tcp: Tcp) -> Iterator[Problem]:
-    given = toml_text(tcp.cert)
+def _pair_problems(section: str, cert_file: str, key_file: str) -> Iterator[Problem]:
+    given = toml_text(cert_file)
     try:
-        cert = x509.load_pem_x509_certificate(Path(tcp.cert).read_bytes())
+        cert = x509.load_pem_x509_certificate(Path(cert_file).read_bytes())
     except ValueError:
-        yield Problem("listen.tcp.cert", given, "not a PEM certificate (-----BEGIN CERTIFICATE-----)")
+        yield Problem(f"{section}.cert", given, "not a PEM certificate (-----BEGIN CERTIFICATE-----)")
         return
     try:
         # Without a password OpenSSL would ask the terminal for the one of a protected key.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tcp.cert, tcp.key, password="")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file, password="")
     except ssl.SSLError as error:
         reason = (
-            f"not the key of the certificate {tcp.cert}"
+            f"not the key of the certificate {cert_file}"
             if error.reason == "KEY_VALUES_MISMATCH"
             else "not a PEM private key without a passphrase"
         )
-        yield Problem("listen.tcp.key", toml_text(tcp.key), reason, ("listen.tcp.cert",))
+        yield Problem(f"{section}.key", toml_text(key_file), reason, (f"{section}.cert",))
     expiry, now = cert.not_valid_after_utc, datetime.datetime.now(datetime.UTC)
     if expiry < now:
         reason = f"expired on {expiry:%Y-%m-%d}; remove it and its key and make new ones with: ingestd certs"
-        yield Problem("listen.tcp.cert", given, f"{reason} {Path(tcp.cert).parent}")
+        yield Problem(f"{section}.cert", given, f"{reason} {Path(cert_file).parent}")
 
 
 def _ca_problems(tcp: Tcp) -> Iterator[Problem]:

@@ -144,6 +144,10 @@ class Reload:
             child.send(signal.SIGUSR2)
         while not crew.have_certificates():
             yield
+        if crew.shared.config.http.cert:
+            daemon.start_sidecar()
+            while not daemon.sidecars.settled:
+                yield
         self._finish("certificates", "neither code nor configuration changed; certificates were loaded again")
 
     def _arrive(self, load: Callable[[], Config]) -> Generator[None, None, None]:

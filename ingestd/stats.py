@@ -65,7 +65,20 @@ CLOSE_REASONS: Final = (
     "bad_sequence",
     "fenced",
     "busy",
+    "unauthorized",
     "drain",
+)
+
+#: Which check of a sender failed.
+AUTH_REASONS: Final = (
+    "network",
+    "no_certificate",
+    "bad_certificate",
+    "certificate_not_listed",
+    "no_token",
+    "unknown_token",
+    "client_not_allowed",
+    "token_withdrawn",
 )
 
 #: Upper bounds in seconds, from a quiet flush to a writer that is far behind.
@@ -212,6 +225,13 @@ METRICS: Final[tuple[Metric, ...]] = (
         ("reason",),
         _product(CLOSE_REASONS),
     ),
+    Metric(
+        "ingestd_auth_failures_total",
+        "counter",
+        "Times a TCP sender failed a check of who may send, by which.",
+        ("reason",),
+        _product(AUTH_REASONS),
+    ),
     Metric("ingestd_batches_received_total", "counter", "Batches taken from clients with acknowledgements."),
     Metric(
         "ingestd_batches_acknowledged_total", "counter", "Batches acknowledged: on disk, fdatasync returned."
@@ -232,6 +252,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Failed writes of state_dir/clients.json; the next start takes longer, nothing is lost.",
     ),
     Metric("ingestd_udp_datagrams_total", "counter", "UDP datagrams read."),
+    Metric(
+        "ingestd_udp_refused_datagrams_total",
+        "counter",
+        "UDP datagrams of those read that were dropped unseen, for their source may not send.",
+    ),
     Metric(
         "ingestd_udp_kernel_drops_total",
         "counter",

@@ -218,6 +218,9 @@ class Supervisor:
                 config.registry.token,
                 config.registry.max_body_bytes,
             ),
+            tokens_file=config.http.tokens_file,
+            cert=config.http.cert,
+            key=config.http.key,
         )
         self.sidecars.start(self.http, view)
 

@@ -17,6 +17,7 @@ import asyncio
 import ctypes
 import faulthandler
 import gc
+import ipaddress
 import logging
 import os
 import resource
@@ -40,6 +41,8 @@ from ingestd.child import ORDERS
 from ingestd.config import Config
 from ingestd.enrich import Enricher
 from ingestd.errors import StartError
+from ingestd.identities import identity
+from ingestd.net import admission
 from ingestd.net.acknowledged import Acknowledged, Clients
 from ingestd.net.backpressure import Gate
 from ingestd.net.balance import Balance, LoadTable
@@ -157,6 +160,7 @@ class Worker:
         slot[CERTIFICATES] = shared.board.supervisor[CERTIFICATES]
         gate = Gate(config.buffer.high_water, config.buffer.low_water, slot)
         self._ledger = Ledger(slot, gate.free)
+        self._admission = admitting = admission.Admission(_admission_rules(config), slot)
         self._clients = Clients(shared.sequences, number, config.limits.max_batch_bytes, self._loop, slot)
         self._keeper = Keeper(
             shared.sequences,
@@ -196,6 +200,7 @@ class Worker:
             return Door(pipeline, format_, transport, source, enricher.source(source), limit, rules)
 
         def open_way(header: Header, source: str, connection: Connection) -> Way:
+            admitting.check(header, source, connection)
             if not header.client:
                 door = open_door(header.format, "tcp", source, header.schema)
                 return Decompressor(door) if header.compressed else door
@@ -214,9 +219,12 @@ class Worker:
             config.limits.header_timeout,
             config.limits.idle_timeout,
         )
-        self._tcp = TcpServer(self._loop, sockets, shared.context, limits, open_way, gate, balance, slot)
+        self._tcp = TcpServer(
+            self._loop, sockets, shared.context, limits, open_way, gate, balance, slot, admitting.admits
+        )
         self._udp = [
-            UdpServer(self._loop, receiver, open_door, gate, self._ledger, slot) for receiver in sockets.udp
+            UdpServer(self._loop, receiver, open_door, gate, self._ledger, slot, admitting.admits_datagrams)
+            for receiver in sockets.udp
         ]
 
     async def serve(self) -> int:
@@ -269,6 +277,7 @@ class Worker:
         while True:
             self._slot[HEARTBEAT] = time.monotonic_ns()
             self._clients.check_fences()
+            self._admission.look()
             await asyncio.sleep(HEARTBEAT_S)
 
     def _take_certificates(self) -> None:
@@ -302,6 +311,16 @@ def _common_rules(config: Config, catalog: Catalog) -> Rules:
         return record
     services = {service: catalog.configured(name) for service, name in config.schema.services.items()}
     return All([record, ServiceRules(services)])
+
+
+def _admission_rules(config: Config) -> admission.Rules:
+    auth = config.auth
+    return admission.Rules(
+        networks=[ipaddress.ip_network(text) for text in auth.networks],
+        identities=frozenset(map(identity, auth.clients)),
+        tokens_file=Path(auth.tokens_file) if auth.tokens_file else None,
+        tokenless_networks=[ipaddress.ip_network(text) for text in auth.tokenless_networks],
+    )
 
 
 def _writer_settings(shared: Shared, number: int, counted_frames: int) -> WriterSettings:

@@ -121,6 +121,30 @@ def test_one_pair_is_renewed_by_the_same_ca(tmp_path: Path) -> None:
     handshake(tmp_path, "localhost")
 
 
+def test_further_clients_have_their_names(tmp_path: Path) -> None:
+    make(tmp_path)
+    before = contents(tmp_path)
+    pairs = make(tmp_path, clients=["web1.example.org", "web2", "web2"])
+    assert [(pair.name, pair.made) for pair in pairs[3:]] == [("web1.example.org", True), ("web2", True)]
+    cert = x509.load_pem_x509_certificate((tmp_path / "web1.example.org.crt").read_bytes())
+    assert cert.subject.rfc4514_string() == "CN=web1.example.org"
+    names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["web1.example.org"]
+    purposes = cert.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(purposes) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    assert before.items() <= contents(tmp_path).items()
+    assert stat.S_IMODE((tmp_path / "web2.key").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "name", ["", "ca", "server", "client", "../web", "Web", ".web", "web-", "w" * 65, "a b"]
+)
+def test_a_client_that_is_no_host_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(IngestdError, match="--client"):
+        make(tmp_path / "certs", clients=[name])
+    assert not (tmp_path / "certs").exists()
+
+
 @pytest.mark.parametrize(
     ("gone", "message"),
     [

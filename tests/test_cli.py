@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from ingestd import __version__, config
 from ingestd.cli import main
+from ingestd.tokens import find_token, parse_tokens
 
 
 @pytest.fixture(autouse=True)
@@ -116,3 +117,26 @@ def test_only_run_loads_the_daemon() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_token_is_printed_once_and_its_hash_kept() -> None:
+    made = invoke("token", "web", "--client=web-*", "--file=tokens")
+    assert (made.exit_code, made.stderr) == (0, "")
+    secret = made.stdout.strip()
+    assert invoke("token", "db", "--file=tokens").exit_code == 0
+    web, db = parse_tokens(Path("tokens").read_text())
+    assert (web.name, web.client, db.name, db.client) == ("web", "web-*", "db", "*")
+    assert find_token([db, web], secret) == web
+
+
+def test_a_token_without_a_file_shows_the_line_beside_it() -> None:
+    made = invoke("token", "web")
+    (token,) = parse_tokens(made.stderr.splitlines()[1])
+    assert find_token([token], made.stdout.strip()) == token
+
+
+@pytest.mark.parametrize("arguments", [("a b",), ("web", "--client=a b"), ("web", "--file=none/tokens")])
+def test_a_token_that_cannot_be_made(arguments: tuple[str, ...]) -> None:
+    made = invoke("token", *arguments)
+    assert (made.exit_code, made.stdout) == (1, "")
+    assert made.stderr.startswith("ingestd: ")

@@ -252,6 +252,68 @@ class TestRules:
         assert "a table of strings" in problems_of(None, "enrich.fields=3")["enrich.fields"]
 
 
+class TestWhoMaySend:
+    def test_lists_of_strings(self, write: Write) -> None:
+        path = write('[auth]\nnetworks = ["10.0.0.0/8", "${NET}", "::1"]\n')
+        config = load(path, environ={"NET": "192.0.2.0/24"})
+        assert config.auth.networks == ("10.0.0.0/8", "192.0.2.0/24", "::1")
+        assert load(None, ['auth.networks=["fd00::/8"]']).auth.networks == ("fd00::/8",)
+
+    @pytest.mark.parametrize("value", ["10.0.0.0/8", "[1]", '[["a"]]', "true"])
+    def test_what_is_no_list_of_strings(self, value: str) -> None:
+        assert "must be a list of strings" in problems_of(None, f"auth.networks={value}")["auth.networks"]
+
+    @pytest.mark.parametrize("network", ["10.0.0.1/8", "10.0.0.0/33", "localhost", ""])
+    @pytest.mark.parametrize("key", ["networks", "tokenless_networks"])
+    def test_what_is_no_network(self, key: str, network: str) -> None:
+        problems = problems_of(None, f'auth.{key}=["{network}"]', "auth.tokens_file=tokens")
+        assert "must be a network such as" in problems[f"auth.{key}"]
+
+    def test_clients_are_named_in_full(self) -> None:
+        ca = "listen.tcp.client_ca=ca.crt"
+        assert load(None, ['auth.clients=["CN:a", "DNS:b"]', ca]).auth.clients == ("CN:a", "DNS:b")
+        assert '"CN:name"' in problems_of(None, 'auth.clients=["web1"]', ca)["auth.clients"]
+
+    def test_what_would_have_no_effect(self) -> None:
+        assert "set listen.tcp.client_ca" in problems_of(None, 'auth.clients=["CN:a"]')["auth.clients"]
+        problems = problems_of(None, 'auth.tokenless_networks=["::1"]')
+        assert "set auth.tokens_file" in problems["auth.tokenless_networks"]
+
+    @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1"])
+    def test_http_beyond_this_machine_needs_tokens_or_a_word(self, address: str) -> None:
+        problems = problems_of(None, f"http.address={address}")
+        assert "set http.tokens_file" in problems["http.address"]
+        for meant in ("http.allow_anonymous=true", "http.tokens_file=tokens"):
+            assert load(None, [f"http.address={address}", meant]).http.address == address
+
+    @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "::1"])
+    def test_http_on_this_machine_needs_nothing(self, address: str) -> None:
+        assert load(None, [f"http.address={address}"]).http.address == address
+
+    def test_a_certificate_has_a_key(self) -> None:
+        for override in ("http.cert=a", "http.key=a"):
+            assert "must both be set" in problems_of(None, override)["http.cert and http.key"]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[registry]\ntoken = 31337\n",
+            "[registry]\ntoken = '31337${'\n",
+            "[http]\ntoken = '31337'\n",
+            "[auth]\ntokens = ['31337']\n",
+            "[server]\npassword = '31337'\n",
+            "token = '31337'\n",
+        ],
+    )
+    def test_a_secret_is_in_no_message(self, write: Write, text: str) -> None:
+        messages = problems_of(write(text)).values()
+        assert messages
+        assert "31337" not in "".join(messages)
+
+    def test_the_name_of_a_file_is_no_secret(self, write: Write) -> None:
+        assert "31337" in problems_of(write("[auth]\ntokens_file = 31337\n"))["auth.tokens_file"]
+
+
 class TestFiles:
     def test_a_missing_file(self, tmp_path: Path) -> None:
         assert "no such file; name another with -c" in problems_of(tmp_path / "none.toml")[""]

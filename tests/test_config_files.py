@@ -13,6 +13,7 @@ from ingestd.certs import make
 from ingestd.config import load
 from ingestd.config_files import check_files
 from ingestd.errors import ConfigError
+from ingestd.tokens import make_token
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,26 @@ def test_a_file_that_is_not_pem(tmp_path: Path, certs: Path, key: str) -> None:
     (tmp_path / "hello").write_text("hello\n")
     (message,) = problems_of(tmp_path, certs, f"listen.tcp.{key}={tmp_path}/hello").values()
     assert "PEM" in message
+
+
+@pytest.mark.parametrize("key", ["auth.tokens_file", "http.tokens_file"])
+def test_files_of_tokens(tmp_path: Path, certs: Path, key: str) -> None:
+    path = tmp_path / "tokens"
+    assert "ingestd token NAME --file" in problems_of(tmp_path, certs, f"{key}={path}")[key]
+    path.write_text("hunter2\n")
+    problem = problems_of(tmp_path, certs, f"{key}={path}")[key]
+    assert "line 1: behind the name" in problem
+    assert "hunter2" not in problem
+    path.write_bytes(b"\xff")
+    assert "not a text file" in problems_of(tmp_path, certs, f"{key}={path}")[key]
+    path.write_text(make_token("web")[1])
+    check(tmp_path, certs, f"{key}={path}")
+
+
+def test_the_certificate_of_http_is_checked_too(tmp_path: Path, certs: Path) -> None:
+    check(tmp_path, certs, f"http.cert={certs}/server.crt", f"http.key={certs}/server.key")
+    problems = problems_of(tmp_path, certs, f"http.cert={certs}/none", f"http.key={certs}/client.key")
+    assert list(problems) == ["http.cert"]
 
 
 def test_a_key_with_a_passphrase_asks_nobody(tmp_path: Path, certs: Path) -> None:

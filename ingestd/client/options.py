@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Final, Literal, Required, TypedDict
@@ -87,7 +87,7 @@ class Options:
     tls: Tls | ssl.SSLContext | None = None
     format: str = "json"
     schema: str | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     compression: Compression = "zstd"
     compression_level: int = 1
     batch_records: int = 1_000

@@ -43,6 +43,9 @@ _DUPLICATE: Final = index("ingestd_batches_duplicate_total")
 class Refusal(Exception):  # noqa: N818  # an answer, not a fault of ours
     """The connection must end: `reason` is one of stats.CLOSE_REASONS, `str()` what the client is told after `ERR `."""
 
+    told = ""
+    """What the log is told where that is something else."""
+
     def __init__(self, reason: str, answer: str) -> None:
         super().__init__(answer)
         self.reason = reason

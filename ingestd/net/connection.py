@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
             self.refuse("bad_header", str(error))
             return
         except Refusal as refusal:
-            self.refuse(refusal.reason, str(refusal))
+            self.refuse(refusal.reason, str(refusal), refusal.told)
             return
         if self._server.draining:
             self.announce_drain()
@@ -140,6 +140,11 @@ class Connection(asyncio.Protocol):
         """Whether the connection got past its header."""
         return self._way is not None
 
+    @property
+    def ending(self) -> bool:
+        """Whether it has ended, or was told to."""
+        return self._reason is not None
+
     def send(self, line: bytes) -> None:
         """Answer the sender."""
         self.transport.write(line)
@@ -149,15 +154,18 @@ class Connection(asyncio.Protocol):
         if self._named:
             self.transport.write(b"ERR shutting down\n")
 
-    def refuse(self, reason: str, answer: str) -> None:
-        """Tell the sender why, ignore the rest, and close when it has had time to read that."""
+    def refuse(self, reason: str, answer: str, told: str = "") -> None:
+        """Tell the sender why, ignore the rest, and close when it has had time to read that.
+
+        The log has the same, unless it is `told` something else.
+        """
         if self._reason is not None:
             return
         self._reason, self._head = reason, b""
         if self._way is not None:
             self._way.finish(clean=False)
             self._way = None
-        log.warning(reason, "refused a connection from %s: %s", self._source, answer)
+        log.warning(reason, "refused a connection from %s: %s", self._source, told or answer)
         self.transport.write(b"ERR %b\n" % answer.encode())
         self._server.loop.call_later(LINGER_S, self.transport.close)
 

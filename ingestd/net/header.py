@@ -6,12 +6,14 @@ bytes need if they are no header, mostly `auto`; or a `HeaderError` whose text i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from formats import FORMATS
 from formats.detect import sniff
 from ingestd.sequences.table import is_client_id
+from ingestd.tokens import PREFIX
 
 MAX_HEADER_BYTES: Final = 512
 _START: Final = b"INGEST/"
@@ -25,6 +27,10 @@ _VALUES: Final[dict[str, tuple[Callable[[str], bool], str]]] = {
     "ack": ("1".__eq__, "is 1 or not given"),
     "client": (is_client_id, "is 1 to 64 of letters, digits and ._:-"),
 }
+
+
+#: Where a header may say a secret, well formed or not: what is shown of it ends there.
+_SECRET: Final = re.compile(rf"(token(?=\W)|{PREFIX}).*", re.IGNORECASE | re.DOTALL)
 
 
 class HeaderError(Exception):
@@ -84,15 +90,16 @@ def _parse(line: bytes, rest: bytes) -> Header:
             raise HeaderError(f"unknown key {_shown(key)}, one of {' '.join(_VALUES)}")
         is_valid, wanted = _VALUES[key]
         if key in keys or not is_valid(value):
-            raise HeaderError(f"{key}={_shown(value)}: {key} {wanted}")
+            raise HeaderError(f"{_shown(word)}: {key} {wanted}")
         keys[key] = value
     if words[1] not in FORMATS:
         raise HeaderError(f"unsupported format {_shown(words[1])}, one of {' '.join(FORMATS)}")
     if ("ack" in keys) != ("client" in keys):
         raise HeaderError("ack=1 and client=<id> go together: batches are numbered by client")
-    return Header(words[1], True, rest, keys.get("schema", ""), keys.get("client", ""), "compression" in keys)
+    schema, client, token = (keys.get(key, "") for key in ("schema", "client", "token"))
+    return Header(words[1], True, rest, schema, client, "compression" in keys, token)
 
 
 def _shown(text: str) -> str:
-    """What a sender wrote, made short and printable for the answer."""
-    return ascii(text[:40])[1:-1]
+    """What a sender wrote, made short and printable for the answer and the log, without a secret."""
+    return ascii(_SECRET.sub(r"\1...", text)[:40])[1:-1]

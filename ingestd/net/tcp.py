@@ -12,12 +12,15 @@ import errno
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from ingestd.net.admission import anybody
 from ingestd.net.backpressure import Gate
 from ingestd.net.balance import Balance
 from ingestd.net.connection import LINGER_S, Connection, OpenWay
 from ingestd.net.sockets import WorkerSockets
+from ingestd.net.tls import certificate_fault, explain
 from ingestd.ratelog import RateLog
 from ingestd.stats import CLOSE_REASONS, Slot, index
 
@@ -45,6 +48,9 @@ _OPEN: Final = index("ingestd_connections_open")
 _ACCEPTED: Final = index("ingestd_connections_accepted_total")
 _HANDED: Final = index("ingestd_connections_handed_over_total")
 _CLOSED: Final = {reason: index("ingestd_connections_closed_total", reason) for reason in CLOSE_REASONS}
+_FAILURES: Final = {
+    fault: index("ingestd_auth_failures_total", fault) for fault in ("no_certificate", "bad_certificate")
+}
 
 log = RateLog(logging.getLogger("ingestd.tcp"))
 
@@ -70,7 +76,9 @@ class TcpServer:
         gate: Gate,
         balance: Balance,
         slot: Slot,
+        admits: Callable[[str], bool] = anybody,
     ) -> None:
+        """`admits` is asked for each source that connects, and counts those that it turns away."""
         self.loop = loop
         self.time = loop.time
         self.slot = slot
@@ -82,6 +90,7 @@ class TcpServer:
         self._limits = limits
         self._gate = gate
         self._balance = balance
+        self._admits = admits
         self._connections: set[Connection] = set()
         self._handshakes: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -107,6 +116,9 @@ class TcpServer:
                 self.loop.remove_reader(listener)
                 self.loop.call_later(ACCEPT_PAUSE_S, self._accept_again, listener)
                 return
+            if not self._admits(address[0]):
+                sock.close()
+                continue
             sock.setblocking(False)
             if not self.draining and self._balance.hand_over(sock):
                 self.slot.add(_HANDED)
@@ -156,7 +168,9 @@ class TcpServer:
                 ssl_shutdown_timeout=LINGER_S if context else None,
             )
         except ssl.SSLError as error:
-            log.warning("tls_error", "TLS handshake with %s failed: %s", source, error.reason or error)
+            log.warning("tls_error", "TLS handshake with %s failed: %s", source, explain(error))
+            if fault := certificate_fault(error):
+                self.slot.add(_FAILURES[fault])
             self._count_closed("tls_error")
         except ConnectionAbortedError:
             self._count_closed("header_timeout")

@@ -19,6 +19,7 @@ from typing import Final
 
 from formats.syslog_framing import join
 from ingestd.accounting import Ledger
+from ingestd.net.admission import anybody
 from ingestd.net.backpressure import Gate
 from ingestd.pipeline import Door
 from ingestd.stats import Slot, index
@@ -40,6 +41,7 @@ _PRI: Final = re.compile(rb"<[0-9]{1,3}>")
 _NEXT_MESSAGE: Final = re.compile(rb"\n(?=<[0-9]{1,3}>)")
 
 _DATAGRAMS: Final = index("ingestd_udp_datagrams_total")
+_REFUSED: Final = index("ingestd_udp_refused_datagrams_total")
 _BYTES: Final = index("ingestd_received_bytes_total", "udp")
 
 
@@ -54,13 +56,16 @@ class UdpServer:
         gate: Gate,
         ledger: Ledger,
         slot: Slot,
+        admits: Callable[[str], bool] = anybody,
     ) -> None:
+        """`admits` is asked for the source of each block of datagrams."""
         self._loop = loop
         self._receiver = receiver
         self._door = lru_cache(4096)(lambda format_, source: open_door(format_, "udp", source))
         self._gate = gate
         self._ledger = ledger
         self._slot = slot
+        self._admits = admits
         self._buffer = bytearray(MAX_DATAGRAM_BYTES)
 
     def start(self) -> None:
@@ -95,6 +100,9 @@ class UdpServer:
             values[_DATAGRAMS] += datagrams
             values[_BYTES] += nbytes
         for (format_, source), parts in by_sender.items():
+            if not self._admits(source):
+                self._slot.add(_REFUSED, len(parts))
+                continue
             if format_ == "syslog":
                 parts = [message for part in parts for message in _NEXT_MESSAGE.split(part)]
             if self._gate.closed:

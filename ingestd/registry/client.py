@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 import urllib.request
+from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -19,17 +21,24 @@ class RegistryError(IngestdError):
 
 
 class Client:
-    """One registry by its URL; `token` is sent where there is one. Raises RegistryError for another kind of URL."""
+    """One registry by its URL; `token` is sent where there is one. Raises RegistryError for another kind of URL.
 
-    def __init__(self, url: str, token: str) -> None:
+    `ca` is a PEM file of CAs to trust instead of the system's.
+    """
+
+    def __init__(self, url: str, token: str, ca: Path | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise RegistryError(f"--url {url}: write it as http://host:port")
         self._url = url.rstrip("/")
         self._headers = {"Content-Type": _CONTENT_TYPE}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
+        try:
+            tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca))
+        except ssl.SSLError as error:
+            raise RegistryError(f"--ca {ca}: not a PEM file of certificates") from error
         # A proxy of the environment is for the world outside and would not know a daemon of this machine.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), tls)
 
     def ask(self, method: str, *path: str, body: object = None, **query: str) -> Any:
         """The answer to one request. Raises RegistryError with the registry's own words."""

@@ -8,9 +8,6 @@ JSON: what a web page elsewhere can make a browser send without asking us first 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hmac
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,6 +22,7 @@ from ingestd.registry.errors import ApiError
 from ingestd.registry.operations import Operations
 from ingestd.registry.questions import QUESTIONS, Question, Request, answer
 from ingestd.registry.store import Store
+from ingestd.tokens import same_secret, shown_secret
 
 CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 
@@ -95,17 +93,11 @@ class _Registry:
             raise ApiError(50001, f"Error in the backend data store: {error}") from error
 
     def _authorize(self, request: web.Request) -> None:
-        """Let pass who shows the token: `Bearer <token>`, or `Basic` with it as the password (RFC 6750, RFC 7617)."""
+        """Let pass who shows the token."""
         if not self._settings.token:
             return
-        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-        given = credentials.strip() if scheme.lower() == "bearer" else ""
-        if scheme.lower() == "basic":
-            try:
-                given = base64.b64decode(credentials, validate=True).decode().partition(":")[2]
-            except (binascii.Error, ValueError):
-                given = ""
-        if not hmac.compare_digest(given.encode(), self._settings.token.encode()):
+        given = shown_secret(request.headers.get("Authorization", ""))
+        if not same_secret(given, self._settings.token):
             raise ApiError(
                 401, "Writing needs the token of [registry] token, as Bearer or as a Basic password"
             )

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from ingestd import registry
 from ingestd.sidecar import exposition
+from ingestd.sidecar.guard import Guard
 from ingestd.sidecar.health import faults, judge_workers, supervisor_fault
 from ingestd.sidecar.hosts import Hosts
 from ingestd.sidecar.moment import History, read
@@ -66,8 +67,9 @@ def prefers_json(accept: str) -> bool:
 class Answers:
     """One method per path, over one board."""
 
-    def __init__(self, board: Board, view: View, history: History) -> None:
+    def __init__(self, board: Board, view: View, history: History, guard: Guard) -> None:
         self._board = board
+        self._guard = guard
         self._view = view
         self._history = history
 
@@ -77,7 +79,9 @@ class Answers:
             answer = await self.stats(request)
         else:
             moment = read(self._board)
-            text = exposition.render(moment, judge_workers(moment, self._view), self._view)
+            text = exposition.render(
+                moment, judge_workers(moment, self._view), self._view, self._guard.failures
+            )
             answer = web.Response(body=text.encode(), headers={"Content-Type": exposition.CONTENT_TYPE})
         answer.headers["Vary"] = "Accept"
         return answer
@@ -136,11 +140,12 @@ def _refusal(refused: web.HTTPException) -> web.Response:
 def make_app(board: Board, view: View, history: History) -> web.Application:
     """The application; `history` is somebody else's to fill, once a second."""
     hosts = Hosts((view.hostname, *view.hosts))
+    guard = Guard(view.tokens_file, view.registry.token if view.registry else "")
 
     @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def meet(request: web.Request, handler: Handler) -> web.StreamResponse:
         host = request.headers.get("Host")
-        if host is not None and host not in hosts:
+        if host is not None and host not in hosts and not guard.asks:
             text = "421 Misdirected Request: unknown host name; ask by IP address, or as localhost\n"
             return web.Response(text=text, status=HTTPStatus.MISDIRECTED_REQUEST)
         try:
@@ -148,9 +153,10 @@ def make_app(board: Board, view: View, history: History) -> web.Application:
         except web.HTTPException as refused:
             return _refusal(refused)
 
-    answers = Answers(board, view, history)
+    answers = Answers(board, view, history, guard)
+    ask = guard.middleware((answers.healthz, answers.readyz))
     longest_bytes = view.registry.max_body_bytes if view.registry else 1
-    app = web.Application(middlewares=[guard], client_max_size=longest_bytes)
+    app = web.Application(middlewares=[meet, ask], client_max_size=longest_bytes)
     app.router.add_get("/", _file("page.html", "text/html"))
     app.router.add_get("/page.css", _file("page.css", "text/css"))
     app.router.add_get("/page.js", _file("page.js", "text/javascript"))
@@ -160,5 +166,5 @@ def make_app(board: Board, view: View, history: History) -> web.Application:
     app.router.add_get("/readyz", answers.readyz)
     if view.registry:
         registry.mount(app, view.registry)
-    app.on_response_prepare.append(_dress)
+    app.on_response_prepare.extend((_dress, guard.count))
     return app

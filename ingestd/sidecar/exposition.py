@@ -6,12 +6,13 @@ series that have moved are shown: most of format x transport x reason cannot hap
 law are computable all the same, for a series that is absent is 0.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from ingestd.sidecar.families import (
     BUILD_INFO,
     DATA_DIR_FREE,
+    HTTP_AUTH_FAILURES,
     START_TIME,
     UP_WORKERS,
     WORKER_CPU,
@@ -101,7 +102,7 @@ def _board(moment: Moment) -> Iterator[str]:
                 yield f"{head}{_number(values[place], scale)}\n"
 
 
-def _made_here(workers: list[Verdict], view: View) -> Iterator[str]:
+def _made_here(workers: list[Verdict], view: View, failures: Mapping[str, int]) -> Iterator[str]:
     ups = [int(verdict.state == "ready") for verdict in workers]
     rows: dict[Metric, list[tuple[tuple[str, ...], float | None]]] = {
         BUILD_INFO: [((view.version,), 1)],
@@ -112,6 +113,7 @@ def _made_here(workers: list[Verdict], view: View) -> Iterator[str]:
         WORKER_CPU: [((str(one.worker), str(one.pid)), one.usage and one.usage.cpu_s) for one in workers],
         WORKER_RESIDENT: [((str(one.worker),), one.usage and one.usage.resident_bytes) for one in workers],
         DATA_DIR_FREE: [((), free_bytes(view.data_dir))],
+        HTTP_AUTH_FAILURES: [((reason,), count) for reason, count in failures.items()],
     }
     for metric, samples in rows.items():
         yield _head(metric)
@@ -120,6 +122,9 @@ def _made_here(workers: list[Verdict], view: View) -> Iterator[str]:
                 yield f"{metric.name}{labels(metric.labels, values)} {value}\n"
 
 
-def render(moment: Moment, workers: list[Verdict], view: View) -> str:
-    """The whole answer to a scrape. What cannot be known now (a dead worker's memory) has no sample."""
-    return "".join([*_board(moment), *_made_here(workers, view)])
+def render(moment: Moment, workers: list[Verdict], view: View, failures: Mapping[str, int]) -> str:
+    """The whole answer to a scrape; `failures` are refused requests by reason.
+
+    What cannot be known now (a dead worker's memory) has no sample.
+    """
+    return "".join([*_board(moment), *_made_here(workers, view, failures)])

@@ -39,6 +39,14 @@ WORKER_RESIDENT: Final = Metric(
 DATA_DIR_FREE: Final = Metric(
     "ingestd_data_dir_free_bytes", "gauge", "Free space of the file system that holds data_dir."
 )
+#: Why a request was answered with status 401.
+HTTP_AUTH_REASONS: Final = ("no_token", "unknown_token")
+HTTP_AUTH_FAILURES: Final = Metric(
+    "ingestd_http_auth_failures_total",
+    "counter",
+    "HTTP requests refused for want of a token, since the sidecar started.",
+    ("reason",),
+)
 
 SIDECAR_METRICS: Final = (
     BUILD_INFO,
@@ -49,4 +57,5 @@ SIDECAR_METRICS: Final = (
     WORKER_CPU,
     WORKER_RESIDENT,
     DATA_DIR_FREE,
+    HTTP_AUTH_FAILURES,
 )

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -21,6 +22,7 @@ import uvloop
 from aiohttp import web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
 
+from ingestd.net.tls import server_context
 from ingestd.sidecar.app import make_app
 from ingestd.sidecar.moment import History, read
 from ingestd.sidecar.view import View
@@ -93,7 +95,8 @@ async def _serve(board: Board, sock: socket.socket, view: View, serving: Callabl
         shutdown_timeout=_SHUTDOWN_S,
     )
     await runner.setup()
-    site = web.SockSite(runner, sock)
+    tls = server_context(Path(view.cert), Path(view.key), section="http") if view.cert else None
+    site = web.SockSite(runner, sock, ssl_context=tls)
     await site.start()
     serving()
     ways = (stop.wait(), _retire(retire, site), _tick(board, history, view))

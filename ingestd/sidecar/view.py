@@ -22,5 +22,10 @@ class View(msgspec.Struct, frozen=True):
     """A process silent for longer counts as hung."""
     hosts: tuple[str, ...] = ()
     """Further names to accept in the Host header, such as the one a reverse proxy passes on."""
+    tokens_file: str = ""
+    """The tokens of which one must be shown, but for the health checks; empty asks for none."""
+    cert: str = ""
+    """The certificate to speak TLS with, and its key; empty speaks without."""
+    key: str = ""
     registry: Settings | None = None
     """The schema registry to serve beside it; None serves none."""

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 def scrape(workers: Workers, view: View | None = None) -> Answer:
     view = view or make_view()
     moment = read(workers.board)
-    return Answer(200, {}, render(moment, judge_workers(moment, view), view).encode())
+    return Answer(200, {}, render(moment, judge_workers(moment, view), view, {"no_token": 1}).encode())
 
 
 def find_promtool() -> str | None:
