@@ -44,7 +44,7 @@ class Acked:
     journal: Journal | None = None
 
     def client_of(
-        self, lane: int, target: Target, format_name: str, schema: str | None, batch: int, **callbacks: Any
+        self, lane: int, target: Target, format_name: str, schema: str | None, batch: int, **more: Any
     ) -> Client:
         """The client of a lane, whose batches have so many records. Raises ClientError."""
         client_id = f"{self.client}-{lane}"
@@ -59,7 +59,7 @@ class Acked:
             batch_bytes=_BATCH_BYTES,
             block_timeout_s=_LOOK_S,
             max_backoff_s=_MAX_BACKOFF_S,
-            **callbacks,
+            **more,
         )
 
 

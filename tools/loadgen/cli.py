@@ -7,6 +7,7 @@ well; 1 something failed, or verify is not exact; 2 the options make no sense.
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from contextlib import nullcontext
@@ -23,7 +24,7 @@ from tools.loadgen.payloads import RUN_PATTERN
 from tools.loadgen.plan import DEFAULT_BATCH, DEFAULT_CONNECTIONS, Plan
 from tools.loadgen.progress import ProgressLine
 from tools.loadgen.report import Report, ReportError
-from tools.loadgen.transports import SetupError, Target, client_tls
+from tools.loadgen.transports import SetupError, Target, client_tls, show_certificate
 
 _PORT = click.IntRange(1, 65535)
 _AT_LEAST_ONE = click.IntRange(min=1)
@@ -67,6 +68,13 @@ _WORD = re.compile(rf"[!-~]{{1,{_WORD_LIMIT}}}")
 )
 @click.option("--ca", type=_FILE, help="PEM file of the CA that signed the server's certificate.")
 @click.option("--insecure", is_flag=True, help="Do not check the server's certificate.")
+@click.option("--cert", type=_FILE, help="PEM file of a client certificate to show, with --key.")
+@click.option("--key", type=_FILE, help="PEM file of its private key.")
+@click.option(
+    "--token-file",
+    type=_FILE,
+    help="File with the token to show.  [default: the environment's LOADGEN_TOKEN]",
+)
 @click.option("--plain", is_flag=True, help="TCP without TLS.")
 @click.option("--burst", type=_AT_LEAST_ONE, help="Records sent back to back when due.  [default: one batch]")
 @click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same texts.")
@@ -120,6 +128,9 @@ def _send(
     processes: int,
     ca: Path | None,
     insecure: bool,
+    cert: Path | None,
+    key: Path | None,
+    token_file: Path | None,
     plain: bool,
     run_id: str | None,
     registry: str | None,
@@ -132,6 +143,8 @@ def _send(
 ) -> None:
     _check_transport(udp, plain, ca, insecure)
     _check_ack(ack, udp, client, spool)
+    if (cert is None) != (key is None) or (cert and (udp or plain)):
+        raise click.UsageError("--cert and --key go together, and with TLS")
     _check_schema(load["schema"], udp)
     connections = _connections(udp, format_name, connections)
     run_id = run_id or secrets.token_hex(4)
@@ -143,6 +156,8 @@ def _send(
         raise click.UsageError(f"--report {report}: there is no folder {report.absolute().parent}")
     try:
         tls = None if udp or plain else client_tls(str(ca) if ca else None, insecure)
+        if tls is not None and cert is not None and key is not None:
+            show_certificate(tls, cert, key)
         plan = Plan(
             Target(address, udp_port if udp else tcp_port, udp, tls),
             format_name,
@@ -150,6 +165,7 @@ def _send(
             connections=connections,
             processes=processes,
             interval_s=None if interval is None else interval / 1000,
+            token=None if udp else _token(token_file),
             **load,
         )
         if registry is not None:
@@ -195,6 +211,20 @@ def _check_schema(schema: str | None, udp: bool) -> None:
         raise click.UsageError(
             f"--schema {schema!r}: 1 to {_WORD_LIMIT} printable ASCII characters, no space"
         )
+
+
+def _token(file: Path | None) -> str | None:
+    """The token to show, from where no list of processes shows it: a file, else the environment."""
+    if file is None:
+        token = os.environ.get("LOADGEN_TOKEN")
+    else:
+        try:
+            token = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SetupError(f"--token-file {file}: cannot be read: {error}") from error
+    if token is not None and not _WORD.fullmatch(token):
+        raise SetupError(f"the token is not 1 to {_WORD_LIMIT} printable ASCII characters without a space")
+    return token
 
 
 def _connections(udp: bool, format_name: str, asked: int | None) -> int:

@@ -139,7 +139,9 @@ def _lane(
             work,
             pace,
             renderer,
-            partial(plan.acked.client_of, number, plan.target, name, plan.schema, work.batch),
+            partial(
+                plan.acked.client_of, number, plan.target, name, plan.schema, work.batch, token=plan.token
+            ),
             pool.layout.preamble,
             plan.acked.journal,
             control.stopped,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tools.loadgen.acked import Acked
 from tools.loadgen.fields import END_SEQ, FIRST_SEQ
@@ -42,6 +42,7 @@ class Plan:
     count: int | None = None
     schema: str | None = None
     acked: Acked | None = None
+    token: str | None = field(default=None, repr=False)
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -54,7 +55,10 @@ class Plan:
 
     def header(self, format_name: str) -> str:
         """What a connection says of itself, behind the protocol's name."""
-        return format_name if self.schema is None else f"{format_name} schema={self.schema}"
+        keys = {"schema": self.schema, "token": self.token}
+        return " ".join(
+            [format_name, *(f"{key}={value}" for key, value in keys.items() if value is not None)]
+        )
 
     @property
     def batch_records(self) -> int:

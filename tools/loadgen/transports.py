@@ -19,6 +19,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from tools.loadgen.payloads import DATAGRAM_LIMIT_BYTES
@@ -97,6 +98,14 @@ def client_tls(ca_file: str | None, insecure: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def show_certificate(context: ssl.SSLContext, cert: Path, key: Path) -> None:
+    """Have the client show this certificate where it is asked for one. SetupError: the files are no such pair."""
+    try:
+        context.load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        raise SetupError(f"--cert {cert} with --key {key}: {error}") from error
 
 
 def connect(target: Target, header: str, datagram_bytes: int, preamble: bytes = b"") -> Transport:
