@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from benchmarks import peers, profiling, results, rsyslog, scenarios, syslog_ng, table
+from benchmarks import client, peers, profiling, results, rsyslog, scenarios, syslog_ng, table
 from benchmarks.errors import BenchmarkError, UnavailableError
 from benchmarks.goals import judge
 from benchmarks.load import MIXED
@@ -26,7 +26,7 @@ from benchmarks.outcome import Load, Outcome, Peer, Skipped
 from benchmarks.scenarios import Plan
 from ingestd import certs
 
-PARTS: Final = ("start", *scenarios.FORMATS, "udp", "overload", "slow", "profile", "peers")
+PARTS: Final = ("start", *scenarios.FORMATS, "udp", "overload", "slow", "client", "profile", "peers")
 
 #: What each peer is sent with each setting.
 PEER_RECORDS: Final = 2_000_000
@@ -52,6 +52,7 @@ class Run:
             "udp": lambda: self._load(scenarios.udp(self._plan)),
             "overload": lambda: self._load(scenarios.udp_overload(self._plan)),
             "slow": lambda: self._load(scenarios.slow_writer(self._plan)),
+            "client": self._client,
             "profile": self._profile,
             "peers": self._peers,
         }
@@ -70,6 +71,12 @@ class Run:
     def _start(self) -> None:
         self.outcome.startups_s = scenarios.startups(self._plan)
         self.outcome.idle_shares = scenarios.idle(self._plan)
+
+    def _client(self) -> None:
+        plan = self._plan
+        with scenarios.fresh(plan) as daemon:
+            address = f"127.0.0.1:{daemon.port('tcp')}"
+            self.outcome.clients = client.measure(address, plan.certs / "ca.crt", plan.folder, self._quick)
 
     def _profile(self) -> None:
         formats = [name for name in scenarios.FORMATS if not (self._quick and name == MIXED)]

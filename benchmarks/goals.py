@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.load import MIXED
-from benchmarks.outcome import Goal, Load, Outcome
+from benchmarks.outcome import ClientCost, Goal, Load, Outcome
 from benchmarks.scenarios import UDP_RATE, median
 
 #: Per record of the workers, by format.
@@ -27,6 +27,8 @@ VALIDATION_SHARE: Final = 0.1
 PEAK_RSS_BYTES: Final = 200_000_000
 STARTUP_S: Final = 1.5
 IDLE_SHARE: Final = 0.01
+#: Of the client library, for who hands a record over.
+CLIENT_US: Final = 0.5
 
 #: Of an open-loop rate, what a sender may fall short of and still count as having offered it.
 _OFFERED: Final = 0.99
@@ -35,6 +37,7 @@ _OFFERED: Final = 0.99
 def judge(outcome: Outcome) -> list[Goal]:
     """The goals of all parts that were measured."""
     goals = [goal for load in outcome.loads for goal in (*_of(load), *_mixed(load, outcome))]
+    goals += [_client(cost) for cost in outcome.clients]
     if outcome.startups_s:
         taken_s = median(outcome.startups_s)
         goals.append(
@@ -102,6 +105,12 @@ def _mixed(mixed: Load, outcome: Outcome) -> Iterator[Goal]:
 
 def _cpu(load: Load, limit_us: float, limit: str) -> Goal:
     return Goal(f"{load.name}: CPU per record", limit, f"{load.cpu_us:.2f} us", load.cpu_us <= limit_us)
+
+
+def _client(cost: ClientCost) -> Goal:
+    met = cost.caller_us <= CLIENT_US
+    name = f"client library, {cost.way}: CPU per record"
+    return Goal(name, f"<= {CLIENT_US} us to hand it over", f"{cost.caller_us:.2f} us", met)
 
 
 def _memory(load: Load) -> Goal:

@@ -100,6 +100,16 @@ class Anatomy(msgspec.Struct, frozen=True, kw_only=True):
     functions: dict[str, float]
 
 
+class ClientCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What the client library costs, in CPU per record: the thread that hands over, and all threads to the last ACK."""
+
+    way: str
+    records: int
+    caller_us: float
+    total_us: float
+    records_per_s: float
+
+
 class Skipped(msgspec.Struct, frozen=True):
     """A part that could not be measured here."""
 
@@ -128,6 +138,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     idle_shares: list[float] = []
     profile: Profile | None = None
     anatomies: list[Anatomy] = []
+    clients: list[ClientCost] = []
     skipped: list[Skipped] = []
     goals: list[Goal] = []
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from benchmarks import anatomy
-from benchmarks.outcome import Load, Outcome, Peer, Stage
+from benchmarks.outcome import ClientCost, Load, Outcome, Peer, Stage
 from benchmarks.scenarios import median
 
 T = TypeVar("T")
@@ -62,6 +62,15 @@ _PEER_COLUMNS: Final[tuple[tuple[str, Callable[[Peer], str]], ...]] = (
 )
 
 
+_CLIENT_COLUMNS: Final[tuple[tuple[str, Callable[[ClientCost], str]], ...]] = (
+    ("way", lambda cost: cost.way),
+    ("us/record to hand over", lambda cost: f"{cost.caller_us:.3f}"),
+    ("us/record in all", lambda cost: f"{cost.total_us:.2f}"),
+    ("records/s", lambda cost: f"{cost.records_per_s:,.0f}"),
+    ("records", lambda cost: f"{cost.records:,}"),
+)
+
+
 def tables(outcome: Outcome) -> list[Table]:
     """What was measured, the goals last."""
     over_tls = [load for load in outcome.loads if load.name == f"{load.format} TLS"]
@@ -69,6 +78,7 @@ def tables(outcome: Outcome) -> list[Table]:
         _loads("Every format over TLS", over_tls),
         _loads("UDP, and a slow writer", [load for load in outcome.loads if load not in over_tls]),
         _of("Peers", _PEER_COLUMNS, sorted(outcome.peers, key=lambda peer: peer.format)),
+        _of("Client library, JSON over TLS, spooled and acknowledged", _CLIENT_COLUMNS, outcome.clients),
         _anatomies(outcome),
         _functions(outcome),
         _stages(outcome),

@@ -91,9 +91,9 @@ class Intake:
             return None
         self._check_size(block)
         with self._lock:
-            if tail is None:
+            if tail is None or records >= self.batch_records:
                 self._cut()
-                self._put(block, records)
+                self._put(block if not tail or block.endswith(tail) else block + tail, records)
                 return None
             piece = _Block(block.removesuffix(tail))
             piece.records = records

@@ -49,11 +49,14 @@ def varint(value: int) -> bytes:
 
 
 def _lines(records: Sequence[bytes]) -> bytes:
-    """A LF behind each record, where it had none."""
-    payload = b"\n".join(records) + b"\n"
-    if b"\n\n" in payload or payload[:1] == b"\n":
-        payload = b"\n".join([record.removesuffix(b"\n") for record in records]) + b"\n"
-    return payload
+    """A LF behind each record.
+
+    Most senders leave it out always or never, so the first record and the last speak for all. Where they do not, there
+    is an empty line or two, which are no records in any of these formats.
+    """
+    if records[0].endswith(LF) or records[-1].endswith(LF):
+        records = [record.removesuffix(LF) for record in records]
+    return LF.join(records) + LF
 
 
 def _log_batch(records: Sequence[bytes]) -> bytes:

@@ -9,7 +9,7 @@ import msgspec
 from benchmarks import anatomy, perf
 from benchmarks.load import Verdict
 from benchmarks.machine import describe
-from benchmarks.outcome import Anatomy, Load, Outcome, Peer, Profile, Stage
+from benchmarks.outcome import Anatomy, ClientCost, Load, Outcome, Peer, Profile, Stage
 
 
 def load(name: str = "json TLS", **changes: object) -> Load:
@@ -64,6 +64,9 @@ def outcome(folder: Path) -> Outcome:
         quick=True,
         loads=[load()],
         peers=[peer],
+        clients=[
+            ClientCost(way="send", records=1000, caller_us=0.2, total_us=0.5, records_per_s=1_000_000.0)
+        ],
         startups_s=[0.3, 0.4, 0.5],
         idle_shares=[0.001, 0.002],
         profile=profile,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from benchmarks.goals import judge
@@ -50,6 +51,12 @@ def test_a_slow_start_and_a_busy_idle_worker_are_missed(tmp_path: Path) -> None:
     made = outcome(tmp_path)
     made.startups_s, made.idle_shares = [2.0], [0.001, 0.02]
     assert [goal.name for goal in judge(made) if not goal.met] == ["start to ready, median", "idle worker"]
+
+
+def test_a_client_that_costs_its_caller_too_much_is_missed(tmp_path: Path) -> None:
+    made = outcome(tmp_path)
+    made.clients = [msgspec.structs.replace(made.clients[0], caller_us=0.51)]
+    assert [goal.name for goal in judge(made) if not goal.met] == ["client library, send: CPU per record"]
 
 
 def test_a_mixed_load_is_judged_by_the_weighted_mean_of_its_formats(tmp_path: Path) -> None:

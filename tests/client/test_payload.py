@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from formats import FORMATS
 from formats.batches import unpack
+from formats.record import Enrichment
 from formats.schemas.log_entry_pb2 import LogBatch, LogEntry
 from ingestd.client.payload import shape_of, varint
 
@@ -44,3 +46,17 @@ def test_avro_by_schema_is_an_array() -> None:
 
 def test_avro_without_a_schema_has_no_single_records() -> None:
     assert shape_of("avro", None).join is None
+
+
+@pytest.mark.parametrize("format_", ["json", "raw", "syslog"])
+def test_an_empty_line_is_no_record(format_: str) -> None:
+    """What `_lines` relies on."""
+    join = shape_of(format_, None).join
+    assert join is not None
+    record = b"{}" if format_ == "json" else b"<13>text"
+    payload = join([record, record + b"\n", record])
+    assert payload.count(b"\n") == 4
+    context = Enrichment({}).at("2026-11-20T12:00:00.000000Z", "unknown")
+    framer = FORMATS[format_].framer(1_000)
+    encoded = FORMATS[format_].encode(framer.feed(payload), context)
+    assert [(block.records, block.rejects) for block in encoded] == [(3, [])]
