@@ -26,7 +26,7 @@ from benchmarks.outcome import Load, Outcome, Peer, Skipped
 from benchmarks.scenarios import Plan
 from ingestd import certs
 
-PARTS: Final = ("start", *scenarios.FORMATS, "udp", "overload", "slow", "client", "profile", "peers")
+PARTS: Final = ("start", *scenarios.FORMATS, "udp", "overload", "slow", "ack", "client", "profile", "peers")
 
 #: What each peer is sent with each setting.
 PEER_RECORDS: Final = 2_000_000
@@ -52,6 +52,7 @@ class Run:
             "udp": lambda: self._load(scenarios.udp(self._plan)),
             "overload": lambda: self._load(scenarios.udp_overload(self._plan)),
             "slow": lambda: self._load(scenarios.slow_writer(self._plan)),
+            "ack": self._acknowledged,
             "client": self._client,
             "profile": self._profile,
             "peers": self._peers,
@@ -71,6 +72,11 @@ class Run:
     def _start(self) -> None:
         self.outcome.startups_s = scenarios.startups(self._plan)
         self.outcome.idle_shares = scenarios.idle(self._plan)
+
+    def _acknowledged(self) -> None:
+        loads, self.outcome.acknowledged = scenarios.acknowledged(self._plan)
+        for load in loads:
+            self._load(load)
 
     def _client(self) -> None:
         plan = self._plan

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.load import MIXED
-from benchmarks.outcome import ClientCost, Goal, Load, Outcome
+from benchmarks.outcome import Acknowledged, ClientCost, Goal, Load, Outcome
 from benchmarks.scenarios import UDP_RATE, median
 
 #: Per record of the workers, by format.
@@ -30,6 +30,13 @@ IDLE_SHARE: Final = 0.01
 #: Of the client library, for who hands a record over.
 CLIENT_US: Final = 0.5
 
+#: Acknowledged beside streamed: of its throughput at least, of its CPU at most.
+ACK_THROUGHPUT: Final = 0.8
+ACK_CPU: Final = 1.15
+#: From a batch's being due to its ACK, at a tenth of the largest load.
+ACK_P50_S: Final = 0.010
+ACK_P99_S: Final = 0.050
+
 #: Of an open-loop rate, what a sender may fall short of and still count as having offered it.
 _OFFERED: Final = 0.99
 
@@ -37,6 +44,8 @@ _OFFERED: Final = 0.99
 def judge(outcome: Outcome) -> list[Goal]:
     """The goals of all parts that were measured."""
     goals = [goal for load in outcome.loads for goal in (*_of(load), *_mixed(load, outcome))]
+    if outcome.acknowledged is not None:
+        goals += _acknowledged(outcome.acknowledged)
     goals += [_client(cost) for cost in outcome.clients]
     if outcome.startups_s:
         taken_s = median(outcome.startups_s)
@@ -105,6 +114,17 @@ def _mixed(mixed: Load, outcome: Outcome) -> Iterator[Goal]:
 
 def _cpu(load: Load, limit_us: float, limit: str) -> Goal:
     return Goal(f"{load.name}: CPU per record", limit, f"{load.cpu_us:.2f} us", load.cpu_us <= limit_us)
+
+
+def _acknowledged(found: Acknowledged) -> Iterator[Goal]:
+    name = "json TLS, acknowledged"
+    least, most = f">= {ACK_THROUGHPUT:.0%} of streamed", f"<= {ACK_CPU:.0%} of streamed"
+    met = found.throughput >= ACK_THROUGHPUT
+    yield Goal(f"{name}: records/s", least, f"{found.throughput:.0%}", met)
+    yield Goal(f"{name}: CPU per record", most, f"{found.cpu:.0%}", found.cpu <= ACK_CPU)
+    for which, taken_s, limit_s in (("p50", found.p50_s, ACK_P50_S), ("p99", found.p99_s, ACK_P99_S)):
+        at = f"{name}, {found.rate:,}/s: ACK {which}"
+        yield Goal(at, f"< {limit_s * 1e3:.0f} ms", f"{taken_s * 1e3:.1f} ms", taken_s < limit_s)
 
 
 def _client(cost: ClientCost) -> Goal:

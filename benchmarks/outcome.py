@@ -100,6 +100,19 @@ class Anatomy(msgspec.Struct, frozen=True, kw_only=True):
     functions: dict[str, float]
 
 
+class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
+    """Acknowledged JSON beside streamed JSON of the same run, as ratios: the median of the turns.
+
+    `p50_s` and `p99_s` are from the moment a batch was due to its ACK, at `rate` records/s.
+    """
+
+    throughput: float
+    cpu: float
+    rate: int
+    p50_s: float
+    p99_s: float
+
+
 class ClientCost(msgspec.Struct, frozen=True, kw_only=True):
     """What the client library costs, in CPU per record: the thread that hands over, and all threads to the last ACK."""
 
@@ -139,6 +152,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     profile: Profile | None = None
     anatomies: list[Anatomy] = []
     clients: list[ClientCost] = []
+    acknowledged: Acknowledged | None = None
     skipped: list[Skipped] = []
     goals: list[Goal] = []
 

@@ -9,22 +9,28 @@ from __future__ import annotations
 import shutil
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from benchmarks import procfs, validation
+from benchmarks import numbered, procfs, validation
 from benchmarks.daemon import WORKERS, Daemon
 from benchmarks.load import MIXED, RECORDS_PER_DATAGRAM, Offer, Sent, Target, Verdict, send, verify
-from benchmarks.outcome import Load
+from benchmarks.outcome import Acknowledged, Load
 
 #: zstd level at which the writer takes a fraction of what the loop can decode: a slow disk, without a slow disk.
 SLOW_LEVEL: Final = 12
 
 UDP_RATE: Final = 500_000
+
+#: The same records without and with acknowledgements, so many times each, in turns.
+STREAMED: Final = "json TLS, streamed beside"
+ACKNOWLEDGED: Final = "json TLS, acknowledged"
+TURNS: Final = 2
 
 #: What is sent over TLS; those of `SUSTAINED` for longer. A mixed load is all the others at once.
 FORMATS: Final = ("json", "raw", "syslog", "protobuf", "avro", "journald", MIXED)
@@ -67,6 +73,36 @@ def tcp(plan: Plan, format_: str) -> Load:
     if format_ == MIXED:
         return load
     return msgspec.structs.replace(load, validation_ns=validation.time_alone(format_))
+
+
+def acknowledged(plan: Plan) -> tuple[list[Load], Acknowledged]:
+    """Streamed and acknowledged, in turns, and how long an ACK takes at a tenth of what was streamed."""
+    loads: dict[str, list[Load]] = {STREAMED: [], ACKNOWLEDGED: []}
+    for _ in range(TURNS):
+        with fresh(plan) as daemon:
+            loads[STREAMED].append(_drive(daemon, plan, STREAMED, "json", "tls", Offer(plan.format_s)))
+        with fresh(plan) as daemon:
+            sender = partial(_send_numbered, latencies_s=[])
+            offer = Offer(plan.format_s)
+            loads[ACKNOWLEDGED].append(
+                _drive(daemon, plan, ACKNOWLEDGED, "json", "tls", offer, sender=sender)
+            )
+    pairs = list(zip(loads[STREAMED], loads[ACKNOWLEDGED], strict=True))
+    rate = int(max(load.records_per_s for load in loads[STREAMED]) / 10)
+    latencies_s: list[float] = []
+    with fresh(plan) as daemon:
+        sender = partial(_send_numbered, latencies_s=latencies_s)
+        name = "json TLS, acknowledged, a tenth"
+        tenth = _drive(daemon, plan, name, "json", "tls", Offer(plan.format_s, rate), sender=sender)
+    latencies_s.sort()
+    best = [min(found, key=lambda load: load.cpu_us) for found in loads.values()]
+    return [*best, tenth], Acknowledged(
+        throughput=median([acked.records_per_s / streamed.records_per_s for streamed, acked in pairs]),
+        cpu=median([acked.cpu_us / streamed.cpu_us for streamed, acked in pairs]),
+        rate=rate,
+        p50_s=latencies_s[len(latencies_s) // 2],
+        p99_s=latencies_s[len(latencies_s) * 99 // 100],
+    )
 
 
 def udp(plan: Plan) -> Load:
@@ -118,13 +154,20 @@ def idle(plan: Plan) -> list[float]:
 
 
 def _drive(
-    daemon: Daemon, plan: Plan, name: str, format_: str, transport: str, offer: Offer, lossy: bool = False
+    daemon: Daemon,
+    plan: Plan,
+    name: str,
+    format_: str,
+    transport: str,
+    offer: Offer,
+    lossy: bool = False,
+    sender: Callable[[Daemon, Plan, str, str, Offer, str], Sent] | None = None,
 ) -> Load:
     """Send, wait until all is on disk, take the figures, stop, verify."""
     before, used = daemon.settle(), daemon.use()
     buckets = daemon.latency_buckets()
     others = procfs.Others()
-    sent = _send(daemon, plan, format_, transport, offer, "load")
+    sent = (sender or _send)(daemon, plan, format_, transport, offer, "load")
     after, use = daemon.settle(), daemon.use().since(used)
     others_cores = others.cores(use.process)
     p50_s, p99_s = (quantile(q, buckets, daemon.latency_buckets()) for q in (0.5, 0.99))
@@ -172,6 +215,16 @@ def _drive(
 def _send(daemon: Daemon, plan: Plan, format_: str, transport: str, offer: Offer, name: str) -> Sent:
     port = daemon.port("udp" if transport == "udp" else "tcp")
     return send(Target(transport, port, plan.certs / "ca.crt"), format_, offer, _report(plan, name))
+
+
+def _send_numbered(
+    daemon: Daemon, plan: Plan, _: str, __: str, offer: Offer, name: str, latencies_s: list[float]
+) -> Sent:
+    """As `_send`, with acknowledgements; `latencies_s` gets those of the batches."""
+    port, ca = daemon.port("tcp"), plan.certs / "ca.crt"
+    sent, taken_s = numbered.send(port, ca, offer, _report(plan, name))
+    latencies_s += taken_s
+    return sent
 
 
 def _report(plan: Plan, name: str) -> Path:
