@@ -86,9 +86,7 @@ class Books:
     def served(self) -> None:
         """See link.Ledger."""
         self.connections += 1
-        if self.last_error:
-            log.info("connected again")
-            self.last_error = ""
+        self.mended()
 
     def acknowledged(self, sequence: int) -> None:
         """See link.Ledger."""
@@ -112,6 +110,12 @@ class Books:
         if what != self.last_error:
             log.warning("%s", what)
             self.last_error = what
+
+    def mended(self) -> None:
+        """What was wrong is so no more."""
+        if self.last_error:
+            log.info("all is well again")
+            self.last_error = ""
 
 
 def _ignore(_: object) -> None:

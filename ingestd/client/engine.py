@@ -198,6 +198,9 @@ class Engine:
             finally:
                 if self._options.spool_sync == "batch":
                     spool.sync()
+            if self._retry_s:
+                self._retry_s = 0.0
+                self._books.mended()
         except OSError as error:
             self._disk_failed(error)
         for _ in range(spool.next_sequence - first):

@@ -67,6 +67,7 @@ class Spool:
     def _lock(self) -> None:
         fd = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         self._descriptors.callback(os.close, fd)
+        self._lock_fd = fd
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -246,6 +247,8 @@ class Spool:
             self.sync()
             self._mark.sync()
         finally:
+            # not only closed: a fork of this moment has the same lock until it comes to let go of it
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
             self.release()
 
     def release(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import errno
 import os
 import subprocess
 import sys
@@ -13,6 +15,10 @@ from pathlib import Path
 from typing import Any, ClassVar, get_type_hints
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from ingestd.client import (
     Acknowledgement,
@@ -27,10 +33,13 @@ from ingestd.client import (
     SpoolError,
     SpoolFullError,
     Tls,
+    engine,
+    segment_file,
 )
 from ingestd.client.options import Address, Settings
 from tests.client.peer import Peer, Talk
 from tests.daemon import PATIENCE_S, wait_for
+from tests.fakes import FaultyOs
 
 RECORDS = [b'{"seq":%d}' % number for number in range(1_000)]
 
@@ -413,12 +422,59 @@ class TestTls:
             ca.write_bytes((certs / "ca.crt").read_bytes())
             wait_for(lambda: peer.lines() == RECORDS[:1], "the record, once the file is there")
 
+    def test_an_expired_certificate_is_refused(self, make: MakeClient, tmp_path: Path) -> None:
+        expired(tmp_path)
+        tls = Tls(ca=tmp_path / "server.crt", server_name="localhost")
+        with Peer(certs=tmp_path) as peer, make(peer.address, tls=tls) as client:
+            client.send(RECORDS[0])
+            with pytest.raises(RefusedError, match="expired"):
+                client.flush(PATIENCE_S)
+
     def test_tls_where_none_is_spoken_is_refused(self, make: MakeClient) -> None:
         with Peer() as peer, make(peer.address, tls=Tls()) as client:
             client.send(RECORDS[0])
             with pytest.raises(RefusedError, match="no TLS"):
                 client.flush(PATIENCE_S)
             assert not client.close()
+
+
+def expired(folder: Path) -> None:
+    """A certificate of yesterday, which is its own CA, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=2))
+        .not_valid_after(now - datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (folder / "server.crt").write_bytes(made.public_bytes(pem))
+    (folder / "server.key").write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()))
+
+
+@pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
+def test_a_disk_that_fails_holds_records_up_and_loses_none(
+    make: MakeClient, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    faulty = FaultyOs()
+    monkeypatch.setattr(segment_file, "os", faulty)
+    monkeypatch.setattr(engine, "_DISK_RETRY_S", 0.05)
+    with Peer() as peer, make(peer.address) as client:
+        send_all(client, RECORDS[:500])
+        client.flush(PATIENCE_S)
+        faulty.errors[call] = errno.ENOSPC
+        send_all(client, RECORDS[500:])
+        with pytest.raises(TimeoutError, match="No space left"):
+            client.flush(0.3)
+        assert peer.lines() == RECORDS[:500]
+        faulty.errors.clear()
+        client.flush(PATIENCE_S)
+        assert peer.lines() == RECORDS
+        assert client.stats().last_error == ""
 
 
 def test_closed_is_closed(make: MakeClient) -> None:
