@@ -163,6 +163,7 @@ class Acknowledged:
         self._taken = self._acknowledged = 0  # sequences
         self._waiting = 0  # batches taken and not acknowledged
         self._gone = False
+        self._draining = False
 
     def start(self) -> None:
         """Claim the client, and greet it once its past is decided. Raises `Refusal`."""
@@ -173,6 +174,18 @@ class Acknowledged:
         self._patience_ends_s = self._clients.loop.time() + PATIENCE_S
         self._clients.open.add(self)
         self._greet()
+
+    def drain(self) -> None:
+        """Take no further batch, and ask the client to go on elsewhere once all that was taken is acknowledged."""
+        if not self._draining:
+            self._draining = True
+            if self._timer is not None:
+                self._timer.cancel()
+            self._say_farewell()
+
+    def _say_farewell(self) -> None:
+        if not self._waiting and not self._gone:
+            self._peer.send(b"ERR shutting down\n")
 
     def check_fence(self) -> None:
         """End this connection if its client has a newer one."""
@@ -213,6 +226,8 @@ class Acknowledged:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the connection. Raises `Refusal`: the batches before it are taken."""
+        if self._draining:
+            return
         if not self._welcomed:
             self._early += data
             if len(self._early) > self._clients.max_batch_bytes:
@@ -259,6 +274,8 @@ class Acknowledged:
         self._acknowledged, self._waiting = sequence, waiting
         if not self._gone:
             self._peer.send(b"ACK %d\n" % sequence)
+        if self._draining:
+            self._say_farewell()
 
     def _refuse(self, refusal: Refusal) -> None:
         self._gone = True

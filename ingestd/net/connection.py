@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from formats.errors import FrameError
-from ingestd.net.acknowledged import Refusal
+from ingestd.net.acknowledged import Acknowledged, Refusal
 from ingestd.net.header import Header, HeaderError, read_header
 from ingestd.ratelog import RateLog
 from ingestd.schema.catalog import UnknownSchemaError
@@ -151,7 +151,9 @@ class Connection(asyncio.Protocol):
 
     def announce_drain(self) -> None:
         """Ask a sender that spoke our header to end its stream; one that did not would take it for garbage."""
-        if self._named:
+        if isinstance(self._way, Acknowledged):
+            self._way.drain()
+        elif self._named:
             self.transport.write(b"ERR shutting down\n")
 
     def refuse(self, reason: str, answer: str, told: str = "") -> None:
