@@ -6,10 +6,13 @@ finds the parent's handlers. The child's main ends in `os._exit`: nothing that t
 
 from __future__ import annotations
 
+import ctypes
+import faulthandler
 import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Final, NoReturn
@@ -19,6 +22,8 @@ SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal
 
 #: What the supervisor tells a child by: to stop, to retire, to take new certificates.
 ORDERS: Final = frozenset({signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2})
+
+_PR_SET_PDEATHSIG: Final = 1  # Linux, prctl(2)
 
 #: A child that lived less than this died young; so many in a row and it cannot start.
 YOUNG_S: Final = 2.0
@@ -95,3 +100,26 @@ def _be(main: Callable[[], int]) -> NoReturn:
 def ending(code: int) -> str:
     """How a process ended, for a log line."""
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+
+def settle_in(supervisor_pid: int) -> None:
+    """What a child that works for the supervisor does first."""
+    die_with_parent(supervisor_pid)
+    faulthandler.enable()
+    threading.excepthook = _end_with_the_thread
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Be told to stop (SIGTERM) when the parent dies, however it dies. Raises `OSError`."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    if os.getppid() != parent_pid:  # it died before the call
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_with_the_thread(args: threading.ExceptHookArgs) -> None:
+    """A worker without its writer is of no use: print the bug and end, so that the supervisor replaces it."""
+    log.critical("thread %s failed", args.thread, exc_info=args.exc_value)
+    os._exit(os.EX_SOFTWARE)

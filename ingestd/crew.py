@@ -19,9 +19,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from ingestd import worker
+from ingestd import heir, worker
 from ingestd.child import YOUNG_S, Child, ending
 from ingestd.inherit import Life
+from ingestd.shared import Shared
 from ingestd.stats import CERTIFICATES, HEARTBEAT, READY, STATE, Foreign, index
 
 #: So many in a row that died young, and the daemon gives up.
@@ -58,7 +59,7 @@ class Crew:
 
     def __init__(
         self,
-        shared: worker.Shared,
+        shared: Shared,
         held: Callable[[], Iterable[socket.socket]],
         foreign: Foreign | None,
     ) -> None:
@@ -102,12 +103,12 @@ class Crew:
         free = [number for number in range(self._board.slots) if number not in taken]
         return free[:count] if len(free) >= count else None
 
-    def enlist(self, shared: worker.Shared) -> None:
+    def enlist(self, shared: Shared) -> None:
         """Start a generation beside the one that serves."""
         self.failure = ""
         self._start(shared, self.arriving)
 
-    def _start(self, shared: worker.Shared, crew: list[Worker]) -> None:
+    def _start(self, shared: Shared, crew: list[Worker]) -> None:
         for position, slot in enumerate(shared.slots):
             child = Worker(
                 f"worker {slot}",
@@ -119,7 +120,7 @@ class Crew:
             crew.append(child)
             child.fork()
 
-    def _be(self, child: Worker, shared: worker.Shared) -> int:
+    def _be(self, child: Worker, shared: Shared) -> int:
         """In the child. Sockets of others held open here would go on taking what nobody reads from them."""
         mine = {id(sock) for sock in shared.sockets[child.position].all()}
         mine |= {id(sockets.outbox) for sockets in shared.sockets}
@@ -136,7 +137,7 @@ class Crew:
         wanted = self._board.supervisor[CERTIFICATES]
         return all(self._board.slot(child.slot)[CERTIFICATES] == wanted for child in self.serving)
 
-    def switch(self, shared: worker.Shared) -> None:
+    def switch(self, shared: Shared) -> None:
         """Those that arrived serve from now on; the others retire."""
         retired, self.serving, self.arriving = self.serving, self.arriving, []
         self.shared = shared
@@ -199,6 +200,9 @@ class Crew:
             return
         log.error("%s %s; replacing it", child.name, ending(code))
         self._board.supervisor.add(_RESTARTS)
+        self._board.slot(child.slot).assign(
+            child.position
+        )  # what the dead one said last is no word of its successor
         child.fork()
 
     def _inherit(self, dead: Worker, code: int) -> None:
@@ -214,12 +218,12 @@ class Crew:
         def settle(_: Worker) -> int:
             for sock in self._held():
                 sock.close()
-            return worker.settle(dead.slot, shared, me)
+            return heir.run(dead.slot, shared, me)
 
-        heir = Worker(f"heir of {dead.name}", dead.slot, dead.position, settle)
-        heir.heir = True
-        self.leaving.append(heir)
-        heir.fork()
+        settler = Worker(f"heir of {dead.name}", dead.slot, dead.position, settle)
+        settler.heir = True
+        self.leaving.append(settler)
+        settler.fork()
 
     def watch(self, now_s: float, timeout_s: float) -> None:
         """Stop workers that are alive but stuck."""

@@ -17,13 +17,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from ingestd import worker
 from ingestd.config import Config
 from ingestd.crew import SLOTS_PER_WORKER
 from ingestd.net.balance import LoadTable
 from ingestd.net.sockets import Address, bind_http, bind_tcp, bind_udp, deal, grow_receive_buffer, more_like
 from ingestd.sequences import checkpoint
 from ingestd.sequences.table import Sequences
+from ingestd.shared import Shared, connection_limit, tls_context
 from ingestd.stats import Board
 from ingestd.store.recovery import strays
 
@@ -37,18 +37,18 @@ def workers_of(config: Config) -> int:
     return config.server.workers or len(os.sched_getaffinity(0))
 
 
-def first(config: Config) -> worker.Shared:
+def first(config: Config) -> Shared:
     """What the first generation of a daemon shares. Raises `StartError`."""
     workers = workers_of(config)
     allow_connections(config.limits.max_connections, workers)
-    context = worker.tls_context(config)
+    context = tls_context(config)
     tcp, udp = config.listen.tcp, config.listen.udp
     listeners = bind_tcp(workers, Address(tcp.address, tcp.port), tcp.backlog)
     receivers = bind_udp(workers, Address(udp.address, udp.port), udp.receive_buffer)
     data_dir, state_dir = Path(config.server.data_dir), Path(config.server.state_dir)
     sequences = Sequences()
     checkpoint.restore(sequences, state_dir, data_dir, int(time.time()))
-    return worker.Shared(
+    return Shared(
         config,
         secrets.token_hex(8),
         strays(data_dir, workers),
@@ -61,11 +61,11 @@ def first(config: Config) -> worker.Shared:
     )
 
 
-def following(before: worker.Shared, config: Config, slots: Sequence[int]) -> worker.Shared:
+def following(before: Shared, config: Config, slots: Sequence[int]) -> Shared:
     """What the generation after `before` shares, with these slots. Raises `StartError`; then nothing was changed."""
     workers = len(slots)
     allow_connections(config.limits.max_connections, workers)
-    context = worker.tls_context(config)
+    context = tls_context(config)
     was, now = before.config.listen, config.listen
     listeners = [sock for sockets in before.sockets for sock in sockets.tcp]
     receivers = [sock for sockets in before.sockets for sock in sockets.udp]
@@ -105,7 +105,7 @@ def following_http(sock: socket.socket, before: Config, config: Config) -> socke
     return bind_http(Address(config.http.address, config.http.port))
 
 
-def sockets_of(shared: worker.Shared) -> set[socket.socket]:
+def sockets_of(shared: Shared) -> set[socket.socket]:
     return {sock for sockets in shared.sockets for sock in sockets.all()}
 
 
@@ -118,7 +118,7 @@ def allow_connections(configured: int, workers: int) -> None:
     """Raise the limit of open files as far as it goes without privileges, and say so where that is not enough."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    allowed = worker.connection_limit(configured, workers)
+    allowed = connection_limit(configured, workers)
     if allowed < configured:
         log.warning(
             "only %d of limits.max_connections = %d are possible with %d open files; raise LimitNOFILE or ulimit -Hn",

@@ -20,12 +20,13 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from typing import Final, Protocol
 
-from ingestd import __version__, generation, inherit, rehearsal, worker
+from ingestd import __version__, generation, inherit, rehearsal
 from ingestd.config import Config
 from ingestd.crew import Crew
 from ingestd.errors import IngestdError, StartError
 from ingestd.inherit import Will
 from ingestd.notify import Notifier
+from ingestd.shared import tls_context
 from ingestd.sidecars import Sidecars
 from ingestd.stats import CERTIFICATES, Slot, index
 
@@ -134,7 +135,7 @@ class Reload:
         daemon = self._daemon
         crew = daemon.crew
         try:
-            context = worker.tls_context(crew.shared.config)
+            context = tls_context(crew.shared.config)
         except StartError as error:  # it was good a moment ago
             self._refuse(str(error))
             return

@@ -19,7 +19,7 @@ from typing import IO
 
 import msgspec
 
-from ingestd import generation, inherit, rehearsal, worker
+from ingestd import generation, inherit, rehearsal
 from ingestd.config import Config
 from ingestd.crew import SLOTS_PER_WORKER
 from ingestd.errors import IngestdError, StartError
@@ -29,6 +29,7 @@ from ingestd.net.balance import LoadTable
 from ingestd.net.sockets import Address, WorkerSockets, bind_http
 from ingestd.sequences import checkpoint, table
 from ingestd.sequences.table import Sequences
+from ingestd.shared import Shared, tls_context
 from ingestd.statedir import lock_data_dir, prepare_folders, withdraw
 from ingestd.stats import LAYOUT, SLOT_WIDTH, Board, Foreign
 from ingestd.supervisor import Supervisor
@@ -60,7 +61,7 @@ def _go_on(will: Will, load: Callable[[], Config]) -> int:
     loads = LoadTable(len(will.slots), Memory.inherited(will.memory["loads"]))
     context = _context(config, load)
     sequences = Sequences(memory=Memory.inherited(will.memory["sequences"]))
-    shared = worker.Shared(
+    shared = Shared(
         config, will.instance, will.strays, board, sequences, loads, _sockets(will), will.slots, context
     )
     supervisor = Supervisor(shared, http, lock, will, foreign)
@@ -77,7 +78,7 @@ def _run(supervisor: Supervisor, load: Callable[[], Config] | None, lock: IO[str
         lock.close()
 
 
-def _save(shared: worker.Shared) -> None:
+def _save(shared: Shared) -> None:
     """The last checkpoint: the next start has no segment to read."""
     state_dir = Path(shared.config.server.state_dir)
     try:
@@ -120,10 +121,10 @@ def _config_in_force(will: Will, load: Callable[[], Config]) -> Config:
 def _context(config: Config, load: Callable[[], Config]) -> ssl.SSLContext | None:
     """For a worker of the generation in force that must be replaced. Where its certificate is gone, the new one."""
     try:
-        return worker.tls_context(config)
+        return tls_context(config)
     except StartError as error:
         log.warning("the certificate so far is gone: %s", error)
-        return worker.tls_context(load())
+        return tls_context(load())
 
 
 def _sockets(will: Will) -> list[WorkerSockets]:

@@ -24,7 +24,7 @@ from typing import IO, Final
 
 import msgspec
 
-from ingestd import __version__, generation, inherit, registry, rehearsal, sidecar, worker
+from ingestd import __version__, generation, inherit, registry, rehearsal, sidecar
 from ingestd.child import SIGNALS
 from ingestd.config import Config
 from ingestd.crew import GRACE_S, Crew
@@ -33,6 +33,7 @@ from ingestd.net.sockets import kernel_drops, shown
 from ingestd.notify import Notifier
 from ingestd.reload import Reload
 from ingestd.sequences import table
+from ingestd.shared import Shared
 from ingestd.sidecars import Sidecars
 from ingestd.statedir import announce, greet
 from ingestd.stats import DRAINING, HEARTBEAT, LAYOUT, READY, SLOT_WIDTH, STATE, Foreign, index
@@ -58,7 +59,7 @@ class Supervisor:
 
     def __init__(
         self,
-        shared: worker.Shared,
+        shared: Shared,
         http: socket.socket,
         lock: IO[str],
         will: Will | None,

@@ -14,20 +14,15 @@ one writer. The heartbeat is a timer of the same loop, and each block that it ta
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import faulthandler
 import gc
 import ipaddress
 import logging
 import os
-import resource
 import signal
-import ssl
-import threading
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import uvloop
@@ -37,7 +32,7 @@ from formats.record import CORE_FIELDS
 from ingestd import registry
 from ingestd.accounting import Ledger
 from ingestd.batches import BatchDoor
-from ingestd.child import ORDERS
+from ingestd.child import ORDERS, settle_in
 from ingestd.config import Config
 from ingestd.enrich import Enricher
 from ingestd.errors import StartError
@@ -45,13 +40,11 @@ from ingestd.identities import identity
 from ingestd.net import admission
 from ingestd.net.acknowledged import Acknowledged, Clients
 from ingestd.net.backpressure import Gate
-from ingestd.net.balance import Balance, LoadTable
+from ingestd.net.balance import Balance
 from ingestd.net.compression import Decompressor
 from ingestd.net.connection import Connection, Way
 from ingestd.net.header import Header
-from ingestd.net.sockets import WorkerSockets
 from ingestd.net.tcp import TcpLimits, TcpServer
-from ingestd.net.tls import server_context
 from ingestd.net.udp import UdpServer
 from ingestd.pipeline import Door, Pipeline
 from ingestd.samples import Sampler
@@ -59,40 +52,17 @@ from ingestd.schema.catalog import Catalog
 from ingestd.schema.record import Limits, RecordRules
 from ingestd.schema.rules import All, OwnRules, Rules, ServiceRules
 from ingestd.sequences.keeper import Keeper
-from ingestd.sequences.table import Sequences
-from ingestd.stats import CERTIFICATES, DRAINING, HEARTBEAT, READY, STATE, Board
+from ingestd.shared import Shared, connection_limit, tls_context, writer_settings
+from ingestd.stats import CERTIFICATES, DRAINING, HEARTBEAT, READY, STATE
 from ingestd.store.batch import Commit, Lost, Message, Recovery
-from ingestd.store.writer import SegmentWriter, WriterSettings
+from ingestd.store.writer import SegmentWriter
 
 HEARTBEAT_S: Final = 0.5
 
 #: The part of the drain time that is kept for the writer.
 WRITER_SHARE: Final = 0.25
 
-#: Descriptors a worker needs beside connections: its own, generously, and what it inherits for each worker.
-OWN_FILES: Final = 64
-SOCKETS_PER_WORKER: Final = 4
-
-#: sysexits.h: an internal software error; the supervisor replaces the worker.
-EX_SOFTWARE: Final = os.EX_SOFTWARE
-
-_PR_SET_PDEATHSIG: Final = 1  # Linux, prctl(2)
-
 log = logging.getLogger("ingestd.worker")
-
-
-class Shared(NamedTuple):
-    """What the supervisor made before the fork and every worker of a generation uses."""
-
-    config: Config
-    instance: str
-    strays: Mapping[str, int]  # see recovery.strays
-    board: Board
-    sequences: Sequences
-    loads: LoadTable
-    sockets: Sequence[WorkerSockets]  # by position
-    slots: Sequence[int]  # by position: which of the board, and so the number in the names of segments
-    context: ssl.SSLContext | None
 
 
 def run(position: int, shared: Shared, supervisor_pid: int) -> int:
@@ -100,48 +70,13 @@ def run(position: int, shared: Shared, supervisor_pid: int) -> int:
 
     Called in the child, right after the fork, with these blocked: they wait until there is something to drain.
     """
-    _settle_in(supervisor_pid)
+    settle_in(supervisor_pid)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(position, shared))
 
 
-def settle(slot: int, shared: Shared, supervisor_pid: int) -> int:
-    """Count what a dead worker of `slot` left, and close its segment: what a successor there would have done first."""
-    _settle_in(supervisor_pid)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_settle(slot, shared))
-
-
-def _settle_in(supervisor_pid: int) -> None:
-    die_with_parent(supervisor_pid)
-    faulthandler.enable()
-    threading.excepthook = _end_with_the_thread
-
-
 async def _serve(position: int, shared: Shared) -> int:
     return await Worker(position, shared).serve()
-
-
-async def _settle(number: int, shared: Shared) -> int:
-    loop = asyncio.get_running_loop()
-    slot = shared.board.slot(number)
-    slot.adopt(os.getpid(), time.monotonic_ns(), time.time_ns())
-    slot[STATE] = DRAINING
-    ledger = Ledger(slot, lambda nbytes: None)
-    orphans = shared.sequences.orphans(number)
-
-    def hear(message: Message) -> None:
-        ledger.message(message)
-        if isinstance(message, Recovery):
-            shared.sequences.settle(orphans, message.clients)
-
-    settings = _writer_settings(shared, number, ledger.counted_frames)
-    writer = SegmentWriter(
-        settings, lambda message: loop.call_soon_threadsafe(hear, message), lambda marks: None
-    )
-    writer.start()
-    await loop.run_in_executor(None, writer.close, shared.config.server.drain_timeout)
-    return 0
 
 
 class Worker:
@@ -170,7 +105,7 @@ class Worker:
             slot,
         )
         self._writer = SegmentWriter(
-            _writer_settings(shared, number, self._ledger.counted_frames),
+            writer_settings(shared, number, self._ledger.counted_frames),
             lambda message: self._loop.call_soon_threadsafe(self._hear, message),
             self._clients.durable,
         )
@@ -253,7 +188,7 @@ class Worker:
         beating.cancel()
         keeping.cancel()
         self._catalog.stop()
-        return EX_SOFTWARE if self._lost else 0
+        return os.EX_SOFTWARE if self._lost else 0
 
     async def _retire(self) -> None:
         """Leave what comes to the successor; serve the connections there are for `reload_timeout` at most."""
@@ -323,30 +258,6 @@ def _admission_rules(config: Config) -> admission.Rules:
     )
 
 
-def _writer_settings(shared: Shared, number: int, counted_frames: int) -> WriterSettings:
-    config = shared.config
-    return WriterSettings(
-        folder=Path(config.server.data_dir),
-        instance=shared.instance,
-        worker=number,
-        strays=shared.strays,
-        level=config.segment.level,
-        max_bytes=config.segment.max_bytes,
-        max_age_s=config.segment.max_age,
-        flush_interval_s=config.segment.flush_interval,
-        rejects_max_bytes=config.limits.rejects_max_bytes,
-        counted_frames=counted_frames,
-    )
-
-
-def tls_context(config: Config) -> ssl.SSLContext | None:
-    """The context of connections to come, None without TLS. Raises `StartError`."""
-    tcp = config.listen.tcp
-    if tcp.plaintext:
-        return None
-    return server_context(Path(tcp.cert), Path(tcp.key), Path(tcp.client_ca) if tcp.client_ca else None)
-
-
 async def first(*ways: Coroutine[Any, Any, object]) -> None:
     """Wait until one of them ends, and call the others off."""
     tasks = [asyncio.ensure_future(way) for way in ways]
@@ -357,25 +268,3 @@ async def first(*ways: Coroutine[Any, Any, object]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-
-
-def connection_limit(configured: int, workers: int) -> int:
-    """How many connections there may be: always fewer than open files, so that the writer never wants for one."""
-    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, min(configured, open_files - OWN_FILES - SOCKETS_PER_WORKER * workers))
-
-
-def die_with_parent(parent_pid: int) -> None:
-    """Be told to stop (SIGTERM) when the parent dies, however it dies. Raises `OSError`."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    if os.getppid() != parent_pid:  # it died before the call
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _end_with_the_thread(args: threading.ExceptHookArgs) -> None:
-    """A worker without its writer is of no use: print the bug and end, so that the supervisor replaces it."""
-    log.critical("thread %s failed", args.thread, exc_info=args.exc_value)
-    os._exit(EX_SOFTWARE)

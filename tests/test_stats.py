@@ -9,14 +9,19 @@ import threading
 import pytest
 
 from ingestd import stats
+from ingestd.memory import Memory
 from ingestd.stats import (
     CERTIFICATES,
     LATENCY_BUCKETS,
+    LAYOUT,
     METRICS,
+    PID,
+    POSITION,
     SLOT_WIDTH,
     STATE,
     VERSION,
     Board,
+    Foreign,
     index,
 )
 
@@ -139,3 +144,43 @@ def test_counters_survive_the_process_that_moved_them() -> None:
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
     assert board.snapshot(0)[place] == 17
+
+
+def test_a_slot_that_is_given_out_again_keeps_its_counters_and_nothing_else() -> None:
+    slot = Board(1).slot(0)
+    datagrams, open_, in_flight = (
+        index("ingestd_udp_datagrams_total"),
+        index("ingestd_connections_open"),
+        index("ingestd_records_in_flight", "json", "tcp"),
+    )
+    slot.assign(3)
+    slot.adopt(pid=42, now_monotonic_ns=5, now_ns=6)
+    for place in (datagrams, open_, in_flight):
+        slot[place] = 7
+    slot.release()
+    assert [slot[place] for place in (PID, POSITION, open_)] == [0, 0, 0]
+    slot.assign(1)
+    assert [slot[place] for place in (POSITION, datagrams, in_flight)] == [2, 7, 7]
+
+
+def test_every_cell_has_a_name() -> None:
+    assert set(LAYOUT.values()) == {*range(1, CERTIFICATES + 1), *places()}
+    assert len(LAYOUT) == len(set(LAYOUT.values()))
+
+
+def test_counters_of_another_version_are_carried_over_by_name() -> None:
+    """There the slots are narrower, the order is another, and some names are unknown here."""
+    datagrams = index("ingestd_udp_datagrams_total")
+    names = ["gone|x", "ingestd_udp_datagrams_total", "heartbeat", "pid", "position", "le"]
+    layout = {name: place for place, name in enumerate(names, 1)}
+    memory = Memory("test", 3 * 8 * 8)
+    words = memory.words()
+    words[8 + layout["ingestd_udp_datagrams_total"]] = 17
+    words[8 + layout["pid"]] = 42
+    foreign = Foreign(memory, 2, 8, layout)
+    slot = Board(4).slot(1)
+    slot[index("ingestd_queue_bytes")] = 3
+    foreign.transcribe(1, slot)
+    assert (slot[datagrams], slot[PID], slot[index("ingestd_queue_bytes")]) == (17, 42, 3)
+    foreign.beat(99)
+    assert words[16 + layout["heartbeat"]] == 99

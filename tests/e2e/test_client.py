@@ -60,6 +60,7 @@ def test_a_daemon_that_dies_under_load(tmp_path: Path, victim: str) -> None:
                 before = client.stats().acknowledged
                 wait_for(lambda before=before: client.stats().acknowledged > before, "some acknowledgements")
                 if victim == "worker":
+                    wait_for(lambda of=daemon: of.stats()["state"] == "ready", "all workers")
                     psutil.Process(daemon.stats()["workers"][0]["pid"]).kill()
                     continue
                 if victim == "tree":

@@ -15,7 +15,7 @@ from typing import Protocol
 import psutil
 import pytest
 
-from ingestd.worker import connection_limit
+from ingestd.shared import connection_limit
 from tests.daemon import Daemon, wait_for
 
 HEADER = b"INGEST/1 json\n"

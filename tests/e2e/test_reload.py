@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.daemon import Daemon, check_law, wait_for
+from tests.daemon import PATIENCE_S, Daemon, check_law, wait_for
 from tests.e2e.reloading import (
     Certificates,
     Restless,
@@ -25,6 +26,7 @@ from tests.e2e.reloading import (
     send_one,
     serial,
 )
+from tests.e2e.test_client import client_of, stored
 from tests.e2e.test_supervisor import Load, verify, worker_pids
 
 
@@ -229,9 +231,43 @@ def test_a_worker_that_dies_while_it_retires_leaves_no_gap_in_the_account(tmp_pa
         assert "settling what it left" in daemon.log.read_text()
 
 
+def test_a_client_with_acknowledgements_is_stored_once_over_reloads(tmp_path: Path) -> None:
+    """Also where the worker that retires is killed with batches that are not on disk."""
+    with Daemon(tmp_path) as daemon, client_of(daemon, tmp_path, batch_records=50) as client:
+        sent = 0
+        for number in range(2):
+            stop = threading.Event()
+
+            def send(stop: threading.Event = stop) -> None:
+                nonlocal sent
+                while not stop.is_set():
+                    client.send(b'{"message":"x","seq":%d}' % sent)
+                    sent += 1
+                    if sent % 200 == 0:
+                        client.flush(PATIENCE_S)
+
+            sender = threading.Thread(target=send)
+            sender.start()
+            try:
+                retiring = worker_pids(daemon)
+                configure(daemon, f'[enrich]\nenvironment = "{number}"\n')
+                reload(daemon, "applied")
+                for pid in retiring:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            finally:
+                stop.set()
+                sender.join()
+        client.flush(PATIENCE_S)
+        assert stored(daemon) == list(range(sent))
+        check_law(daemon.stats()["totals"])
+
+
 def test_nobody_outlives_a_supervisor_that_was_killed_after_a_reload(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path).start()
-    with daemon.connect() as sock:
+    with contextlib.ExitStack() as undo:
+        undo.callback(daemon.stop)
+        sock = undo.enter_context(daemon.connect())
         sock.sendall(b'{"message":"x"}\n')
         daemon.wait_settled(1)
         configure(daemon, '[enrich]\nenvironment = "second"\n')
@@ -250,15 +286,14 @@ def test_nobody_outlives_a_supervisor_that_was_killed_after_a_reload(tmp_path: P
 @pytest.mark.parametrize("processes", [3, 4, 5, 6])
 def test_a_stop_wins(tmp_path: Path, processes: int) -> None:
     """At whatever step: before the rehearsal, during it, with one new worker, with both."""
-    daemon = Daemon(tmp_path).start()
-    daemon.send(b'{"message":"x"}\n' * 100)
-    configure(daemon, '[enrich]\nenvironment = "second"\n')
-    supervisor = psutil.Process(daemon.process.pid)
-    daemon.process.send_signal(signal.SIGHUP)
-    children = wait_for(
-        lambda: len(found := supervisor.children(recursive=True)) >= processes and found, "that step"
-    )
-    assert daemon.stop() == 0, daemon.log.read_text()
+    with Daemon(tmp_path) as daemon:
+        daemon.send(b'{"message":"x"}\n' * 100)
+        configure(daemon, '[enrich]\nenvironment = "second"\n')
+        supervisor = psutil.Process(daemon.process.pid)
+        daemon.process.send_signal(signal.SIGHUP)
+        children = wait_for(
+            lambda: len(found := supervisor.children(recursive=True)) >= processes and found, "that step"
+        )
     assert not psutil.wait_procs(children, timeout=30)[1]
     assert len(daemon.records()) == 100
     assert not list(daemon.data.glob("*.open"))
@@ -266,17 +301,20 @@ def test_a_stop_wins(tmp_path: Path, processes: int) -> None:
 
 def test_reloads_asked_for_at_any_time_are_done_one_by_one(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path).start(ready=False)
-    wait_for(lambda: psutil.Process(daemon.process.pid).children(), "the first worker")
-    daemon.process.send_signal(signal.SIGHUP)
-    daemon.wait_ready()
-    wait_for(lambda: outcomes(daemon)["certificates"] == 1, "the reload asked for at the start")
-    configure(daemon, '[enrich]\nenvironment = "second"\n')
-    for _ in range(20):
+    try:
+        wait_for(lambda: psutil.Process(daemon.process.pid).children(), "the first worker")
         daemon.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: outcomes(daemon)["applied"] == 1, "the reload")
-    reload(daemon, "certificates")
-    assert (outcomes(daemon)["applied"], outcomes(daemon)["refused"]) == (1, 0)
-    assert daemon.stop() == 0
+        daemon.wait_ready()
+        wait_for(lambda: outcomes(daemon)["certificates"] == 1, "the reload asked for at the start")
+        configure(daemon, '[enrich]\nenvironment = "second"\n')
+        for _ in range(20):
+            daemon.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: outcomes(daemon)["applied"] == 1, "the reload")
+        reload(daemon, "certificates")
+        assert (outcomes(daemon)["applied"], outcomes(daemon)["refused"]) == (1, 0)
+        assert daemon.stop() == 0
+    finally:
+        daemon.stop()
 
 
 def test_a_reload_waits_for_slots(tmp_path: Path) -> None:

@@ -60,10 +60,15 @@ def test_the_new_version_answers_and_counts_on(tmp_path: Path, edit: Edit) -> No
         assert daemon.stats()["version"] == "2.0.0"
         assert b"# TYPE ingestd_new_total counter" in daemon.get("/metrics")
         assert daemon.metric("ingestd_start_time_seconds") == started_s
-        old = {worker["pid"] for worker in daemon.stats()["workers"] if worker["state"] == "draining"}
-        assert len(old) == 1
+
+        def retiring() -> set[int]:
+            return {worker["pid"] for worker in daemon.stats()["workers"] if worker["state"] == "draining"}
+
+        (old,) = wait_for(
+            lambda: len(left := retiring()) == 1 and left, "the one without connections to leave"
+        )
         lasting.close()
-        wait_for(lambda: not old & set(worker_pids(daemon)), "the old worker to leave")
+        wait_for(lambda: old not in worker_pids(daemon), "the old worker to leave")
         check_law(daemon.stats()["totals"])
         assert daemon.stats()["totals"] == totals
     assert not list(daemon.data.glob("*.open"))
