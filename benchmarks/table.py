@@ -76,7 +76,9 @@ def tables(outcome: Outcome) -> list[Table]:
     over_tls = [load for load in outcome.loads if load.name == f"{load.format} TLS"]
     made = [
         _loads("Every format over TLS", over_tls),
-        _loads("UDP, a slow writer, acknowledgements", [load for load in outcome.loads if load not in over_tls]),
+        _loads(
+            "UDP, a slow writer, acknowledgements", [load for load in outcome.loads if load not in over_tls]
+        ),
         _of("Peers", _PEER_COLUMNS, sorted(outcome.peers, key=lambda peer: peer.format)),
         _of("Client library, JSON over TLS, spooled and acknowledged", _CLIENT_COLUMNS, outcome.clients),
         _anatomies(outcome),

@@ -5,22 +5,68 @@
 What of a batch is refused is refused record by record, kept and counted as always; where the payload cannot be read
 as its format, what stood before that is stored and the rest is one reject. The boundaries of the batches are
 the protocol's own, so the connection goes on in any case.
+
+Decoding is done in steps (pace.py) and has no effects: whoever asked for it may give up, until `store` counts and
+queues all of it at once.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Generator
 
 from formats import FORMATS
 from formats.batches import unpack
 from formats.errors import FrameError
 from formats.record import Encoded, Enrichment, Reject
+from ingestd.pace import Pace
 from ingestd.pipeline import Pipeline, now
 from ingestd.schema.rules import UNCHECKED, Rules
 from ingestd.store.batch import Batch, Mark, Pack
 
 _EXCERPT_BYTES = 1024
+
+#: Of one batch, so many refused records are kept; further ones are counted only. A batch of 16 MB may hold millions.
+KEPT_REJECTS = 10_000
+
+#: What a reject takes beside its data, roughly.
+_REJECT_BYTES = 300
+
+
+class Decoded:
+    """What became of one batch so far: good records and what was refused, with the time of receipt."""
+
+    __slots__ = ("_kept", "blocks", "held_bytes", "received_at", "received_ns", "rejects", "unkept")
+
+    def __init__(self) -> None:
+        self.received_ns = time.monotonic_ns()
+        self.received_at = now()
+        self.blocks: list[Encoded] = []
+        self.rejects: list[Reject] = []  # what never came as far as a decoder
+        self.unkept: Counter[tuple[str, str]] = Counter()  # refused and not kept, by format and reason
+        self.held_bytes = 0
+        self._kept = 0
+
+    def add(self, block: Encoded) -> None:
+        """Add what was decoded of one piece."""
+        self._kept += len(block.rejects)
+        if self._kept > KEPT_REJECTS:
+            self.unkept.update((block.format, reject.reason) for reject in block.rejects)
+            block.rejects.clear()
+        if block.records or block.rejects:
+            self.blocks.append(block)
+            self.held_bytes += block.nbytes + sum(
+                _REJECT_BYTES + len(reject.data) for reject in block.rejects
+            )
+
+    def refused(self) -> Counter[str]:
+        """How many records were refused, by reason."""
+        counts = Counter(reject.reason for block in self.blocks for reject in block.rejects)
+        counts.update(reject.reason for reject in self.rejects)
+        for (_, reason), records in self.unkept.items():
+            counts[reason] += records
+        return counts
 
 
 class BatchDoor:
@@ -44,46 +90,51 @@ class BatchDoor:
         self._limit_bytes = limit_bytes
         self._rules = rules
         self._avro_schema = avro_schema
+        self._pace = Pace()
+        self._decoded: Decoded | None = None
         self.format = format_
         self.source = source
 
-    def take(self, payload: bytes, mark: Mark) -> Counter[str]:
-        """Decode, enrich, count and queue one batch; returns how many records were refused, by reason."""
-        received_ns = time.monotonic_ns()
-        received_at = now()
-        encoded, rejects = self._encode(payload, received_at)
-        refused = Counter(reject.reason for block in encoded for reject in block.rejects)
-        refused.update(reject.reason for reject in rejects)
-        self._pipeline.take_pack(
-            self,
-            Pack([Batch(block, self.transport, received_ns) for block in encoded], mark),
-            rejects,
-            received_at,
-        )
-        return refused
+    @property
+    def held_bytes(self) -> int:
+        """What is held of the batch that is being decoded."""
+        return 0 if self._decoded is None else self._decoded.held_bytes + self._pace.left_bytes
 
-    def refuse(self, payload: bytes, reason: str, detail: str, mark: Mark) -> Counter[str]:
-        """Take note of a batch that cannot be read at all."""
-        reject = Reject(reason, payload[:_EXCERPT_BYTES], detail)
-        self._pipeline.take_pack(self, Pack([], mark), [reject], now())
-        return Counter({reason: 1})
-
-    def _encode(self, payload: bytes, received_at: str) -> tuple[list[Encoded], list[Reject]]:
-        """All blocks of a payload, and what never came as far as a decoder."""
-        context = self._enrichment.at(received_at, self._pipeline.service)
+    def decode(self, payload: bytes) -> Generator[None, None, Decoded]:
+        """All records of a batch, in steps."""
+        self._decoded = decoded = Decoded()
         framer = self._format.framer(self._limit_bytes)
-        encoded: list[Encoded] = []
-        rejects: list[Reject] = []
-        try:
-            data = unpack(self.format, payload, self._avro_schema)
+        context = self._enrichment.at(decoded.received_at, self._pipeline.service)
+
+        def feed(data: bytes) -> None:
             while block := framer.feed(data):
-                encoded += self._format.encode(block, context)
+                encode(block)
                 data = b""
+
+        def encode(block: bytes) -> None:
+            for encoded in self._format.encode(block, context):
+                decoded.add(self._rules.check(encoded))
+
+        try:
+            yield from self._pace.steps(unpack(self.format, payload, self._avro_schema), feed)
             if rest := framer.finish():
-                encoded += self._format.encode(rest, context)
+                encode(rest)
         except FrameError as error:
             data = framer.finish() or payload[:_EXCERPT_BYTES]
-            rejects.append(Reject(error.reason, data, error.detail))
+            decoded.rejects.append(Reject(error.reason, data, error.detail))
         detail = f"longer than limits.max_record_bytes = {self._limit_bytes}"
-        rejects += [Reject("oversize", data, detail) for data in framer.oversize]
-        return [self._rules.check(block) for block in encoded if block.records or block.rejects], rejects
+        decoded.rejects += [Reject("oversize", data, detail) for data in framer.oversize]
+        self._decoded = None
+        return decoded
+
+    def unreadable(self, payload: bytes, reason: str, detail: str) -> Decoded:
+        """A batch that cannot be read at all."""
+        decoded = Decoded()
+        decoded.rejects.append(Reject(reason, payload[:_EXCERPT_BYTES], detail))
+        return decoded
+
+    def store(self, decoded: Decoded, mark: Mark) -> None:
+        """Count and queue one batch."""
+        batches = [Batch(block, self.transport, decoded.received_ns) for block in decoded.blocks]
+        self._pipeline.take_pack(self, Pack(batches, mark), decoded.rejects, decoded.received_at)
+        self._pipeline.count_unkept(self, decoded.unkept)

@@ -125,6 +125,22 @@ class Limits(Section, frozen=True):
     max_connections: Annotated[int, _count("open TCP connections over all", "connections", 1, _INT_MAX)] = (
         10_000
     )
+    max_connections_per_source: Annotated[
+        int,
+        _count(
+            "open TCP connections of one IP address, in each worker; 0 is off", "connections", 0, _INT_MAX
+        ),
+    ] = 0
+    connection_rate: Annotated[
+        int, _size("bytes per second of one TCP connection, read no faster; 0 is off", 0)
+    ] = 0
+    source_rate: Annotated[
+        int, _size("bytes per second of one IP address, in each worker; UDP over it is dropped; 0 is off", 0)
+    ] = 0
+    rate_burst: Annotated[float, _duration("so many seconds' worth of a rate may come at once", 0.01)] = 1.0
+    memory_budget: Annotated[
+        int, _size("held for all connections of a worker; over it those that hold most are closed", MB)
+    ] = 256 * MB
     header_timeout: Annotated[float, _duration("for the TLS handshake and the first bytes", 0.01)] = 10.0
     idle_timeout: Annotated[float, _duration("a connection silent for so long is closed", 0.01)] = 3600.0
     rejects_max_bytes: Annotated[int, _size("size of a rejects file; one older is kept", KB)] = 10 * MB
@@ -257,6 +273,10 @@ def _broken_rules(config: Config) -> Iterator[Problem]:
         reason = "has no effect without TLS; remove it, or set listen.tcp.plaintext = false"
         yield Problem("listen.tcp.client_ca", toml_text(tcp.client_ca), reason, ("listen.tcp.plaintext",))
     yield from _broken_auth_rules(config)
+    batch, budget = config.limits.max_batch_bytes, config.limits.memory_budget
+    if budget < batch:
+        reason = f"must be at least limits.max_batch_bytes, which is {toml_text(batch, 'bytes')}"
+        yield Problem("limits.memory_budget", toml_text(budget, "bytes"), reason, ("limits.max_batch_bytes",))
     low, high = config.buffer.low_water, config.buffer.high_water
     if low >= high:
         reason = f"must be below buffer.high_water, which is {toml_text(high, 'bytes')}"

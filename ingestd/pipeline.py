@@ -11,7 +11,7 @@ accounts for it, one queue item hands it on. Nothing here is per record but the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from formats.record import Encoded, Enrichment, Reject
 from ingestd.accounting import Ledger
 from ingestd.samples import Sampler
 from ingestd.schema.rules import UNCHECKED, Rules
-from ingestd.store.batch import Batch, Pack, Rejected, Writer
+from ingestd.store.batch import Batch, Event, Pack, Rejected, Writer
 
 
 class Sender(Protocol):
@@ -85,6 +85,13 @@ class Pipeline:
         good = [batch for batch in pack.batches if batch.encoded.records]
         self._writer.append_pack(pack._replace(batches=good))
 
+    def count_unkept(self, sender: Sender, refused: Mapping[tuple[str, str], int]) -> None:
+        """Count refused records that are not kept, by format and reason."""
+        for (format_, reason), records in refused.items():
+            self.ledger.refused(format_, sender.transport, reason, records)
+        if refused:
+            self.ledger.message(Event("ingestd_rejects_skipped_total", "", sum(refused.values())))
+
     def refuse(self, door: Door, rejects: list[Reject]) -> None:
         """Count and keep records that never reached a decoder: oversize, truncated."""
         for reject in rejects:
@@ -140,6 +147,11 @@ class Door:
         self.rules = rules
         self.transport = transport
         self.source = source
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much of an unfinished record is held."""
+        return self._framer.pending_bytes
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the stream.

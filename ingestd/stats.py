@@ -48,7 +48,7 @@ STARTING, READY, DRAINING = range(3)
 TRANSPORTS: Final = ("tcp", "udp")
 
 #: Why an accepted record is not on disk although nothing was wrong with it.
-DROP_REASONS: Final = ("backpressure", "write_error", "worker_crash")
+DROP_REASONS: Final = ("backpressure", "rate_limit", "write_error", "worker_crash")
 
 #: How a connection ended.
 CLOSE_REASONS: Final = (
@@ -60,6 +60,8 @@ CLOSE_REASONS: Final = (
     "bad_header",
     "frame_error",
     "too_many_connections",
+    "too_many_of_source",
+    "memory_budget",
     "too_many_clients",
     "bad_batch",
     "bad_sequence",
@@ -213,6 +215,16 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric(
         "ingestd_backpressure_pauses_total", "counter", "Times reading paused because the writer was behind."
     ),
+    Metric(
+        "ingestd_rate_limit_pauses_total",
+        "counter",
+        "Times reading from a connection paused because it or its source was over its rate.",
+    ),
+    Metric(
+        "ingestd_held_bytes",
+        "gauge",
+        "Held for connections: unfinished records and batches, unread answers; limits.memory_budget bounds it.",
+    ),
     Metric("ingestd_connections_open", "gauge", "Open TCP connections."),
     Metric("ingestd_connections_accepted_total", "counter", "TCP connections taken on."),
     Metric(
@@ -291,7 +303,9 @@ for _metric in METRICS:
 SLOT_WIDTH: Final = (_next + 7) // 8 * 8  # whole 64-byte cache lines, so that two owners never share one
 
 #: Gauges of what a worker holds in its own memory: they end with it. (Records in flight do not: its heir settles them.)
-_HELD: Final = (_INDEX["ingestd_queue_bytes",], _INDEX["ingestd_connections_open",])
+_HELD: Final = tuple(
+    _INDEX[name,] for name in ("ingestd_queue_bytes", "ingestd_held_bytes", "ingestd_connections_open")
+)
 
 
 def _layout() -> Iterator[tuple[str, int]]:

@@ -44,7 +44,10 @@ from ingestd.net.balance import Balance
 from ingestd.net.compression import Decompressor
 from ingestd.net.connection import Connection, Way
 from ingestd.net.header import Header
+from ingestd.net.rates import RateLimits, Rates
+from ingestd.net.stream import Stream
 from ingestd.net.tcp import TcpLimits, TcpServer
+from ingestd.net.turns import Turns
 from ingestd.net.udp import UdpServer
 from ingestd.pipeline import Door, Pipeline
 from ingestd.samples import Sampler
@@ -137,8 +140,8 @@ class Worker:
         def open_way(header: Header, source: str, connection: Connection) -> Way:
             admitting.check(header, source, connection)
             if not header.client:
-                door = open_door(header.format, "tcp", source, header.schema)
-                return Decompressor(door) if header.compressed else door
+                stream = Stream(open_door(header.format, "tcp", source, header.schema))
+                return Decompressor(stream) if header.compressed else stream
             avro = catalog.avro(header.schema) if header.format == "avro" and header.schema else b""
             own = header.schema and not avro
             rules = All([common, OwnRules(catalog.named(header.schema))]) if own else common
@@ -151,14 +154,41 @@ class Worker:
         balance = Balance(position, shared.loads, shared.sockets, shared.board, shared.slots)
         limits = TcpLimits(
             connection_limit(config.limits.max_connections, len(shared.sockets)),
+            config.limits.max_connections_per_source,
+            config.limits.memory_budget,
             config.limits.header_timeout,
             config.limits.idle_timeout,
         )
+        self._turns = turns = Turns(self._loop, gate)
+        rates = Rates(
+            RateLimits(config.limits.connection_rate, config.limits.source_rate, config.limits.rate_burst),
+            self._loop.time,
+        )
         self._tcp = TcpServer(
-            self._loop, sockets, shared.context, limits, open_way, gate, balance, slot, admitting.admits
+            self._loop,
+            sockets,
+            shared.context,
+            limits,
+            open_way,
+            gate,
+            turns,
+            rates,
+            balance,
+            slot,
+            admitting.admits,
         )
         self._udp = [
-            UdpServer(self._loop, receiver, open_door, gate, self._ledger, slot, admitting.admits_datagrams)
+            UdpServer(
+                self._loop,
+                receiver,
+                open_door,
+                gate,
+                turns,
+                rates,
+                self._ledger,
+                slot,
+                admitting.admits_datagrams,
+            )
             for receiver in sockets.udp
         ]
 
@@ -206,6 +236,7 @@ class Worker:
             log.warning("worker %d was told to hurry: not all that clients had sent was read", self._number)
         for udp in self._udp:
             await udp.drain()
+        self._turns.stop()
         await self._loop.run_in_executor(None, self._writer.close, self._drain_timeout_s * WRITER_SHARE)
 
     async def _beat(self) -> None:

@@ -4,11 +4,12 @@
 
 Strategy. The connection claims its client in the shared table (sequences/table.py), which fences any older connection
 of it in any worker, waits until what that one had taken is decided, and answers `OK <last durable>`. Each batch is
-noted in the table before it is decoded, becomes durable in one frame with its sequence, and is acknowledged when the
-writer says so. So whatever dies, the next connection is told exactly what is on disk. A batch sent again is
-acknowledged and not stored.
+decoded in steps, noted in the table when that is done, becomes durable in one frame with its sequence, and is
+acknowledged when the writer says so. So whatever dies, the next connection is told exactly what is on disk. A batch
+sent again is acknowledged and not stored.
 
-Limits. A batch is held whole, up to `limits.max_batch_bytes`; a sender of single bytes costs linear time.
+Limits. A batch is held whole, up to `limits.max_batch_bytes`, and all that it becomes; a sender of single bytes costs
+linear time. Nothing that a client sends makes the wait for its `OK` longer than `PATIENCE_S`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Final, NamedTuple, Protocol
 
 from formats.errors import FrameError
-from ingestd.batches import BatchDoor
+from ingestd.batches import BatchDoor, Decoded
 from ingestd.net.compression import decompress_batch
 from ingestd.sequences.table import MAX_SEQUENCE, Claim, Sequences, TableFullError
 from ingestd.stats import Slot, index
@@ -61,17 +61,18 @@ class Numbered(NamedTuple):
 class Batches:
     """Cuts the stream into batches."""
 
-    __slots__ = ("_max_bytes", "_need_bytes", "_pending")
+    __slots__ = ("_left_bytes", "_max_bytes", "_need_bytes", "_pending")
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._pending = bytearray()
         self._need_bytes = HEAD.size
+        self._left_bytes = 0  # of what is being cut
 
     @property
     def pending_bytes(self) -> int:
-        """How much of an unfinished batch is held."""
-        return len(self._pending)
+        """How much is held of batches that are unfinished, or were not asked for yet."""
+        return len(self._pending) + self._left_bytes
 
     def feed(self, data: bytes) -> Iterator[Numbered]:
         """Take the next bytes; yields the batches that are whole now. Raises `Refusal` for a length out of bounds."""
@@ -92,10 +93,12 @@ class Batches:
                 if end > len(held):
                     self._need_bytes = end - position
                     return
+                self._left_bytes = len(held) - position
                 yield Numbered(sequence, held[position + HEAD.size : end])
                 position = end
             self._need_bytes = HEAD.size
         finally:
+            self._left_bytes = 0
             self._pending += memoryview(held)[position:]
 
 
@@ -103,6 +106,8 @@ class Peer(Protocol):
     """The connection, to whoever answers on it."""
 
     def send(self, line: bytes) -> None: ...
+
+    def work(self, data: bytes) -> None: ...
 
     def refuse(self, reason: str, answer: str) -> None: ...
 
@@ -183,6 +188,10 @@ class Acknowledged:
                 self._timer.cancel()
             self._say_farewell()
 
+    def _leaves(self) -> bool:
+        """Whether nothing more is taken; it may come to that between two steps."""
+        return self._draining
+
     def _say_farewell(self) -> None:
         if not self._waiting and not self._gone:
             self._peer.send(b"ERR shutting down\n")
@@ -214,40 +223,45 @@ class Acknowledged:
         self._peer.send(b"OK %d\n" % durable)
         early, self._early = self._early, bytearray()
         if early:
-            try:
-                self.feed(bytes(early))
-            except Refusal as refusal:
-                self._refuse(refusal)
+            self._peer.work(bytes(early))
 
     @property
     def pending_bytes(self) -> int:
         """How much is held of what is unfinished."""
-        return self._batches.pending_bytes + len(self._early)
+        return self._batches.pending_bytes + len(self._early) + self._door.held_bytes
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of the connection. Raises `Refusal`: the batches before it are taken."""
-        if self._draining:
+    def feed(self, data: bytes) -> Iterator[None]:
+        """Take the next bytes of the connection, in steps. Raises `Refusal`: the batches before it are taken."""
+        if self._leaves():
             return
         if not self._welcomed:
             self._early += data
             if len(self._early) > self._clients.max_batch_bytes:
                 raise Refusal("bad_batch", "batches before OK was answered")
             return
-        again = False
+        again = taken = False
         for batch in self._batches.feed(data):
+            if self._leaves():
+                return
             if 0 < batch.sequence <= self._taken:
                 self._clients.slot.add(_DUPLICATE)
                 again = True
             else:
-                self._take(batch)
+                if taken:
+                    yield
+                taken = True
+                yield from self._take(batch)
         if again and self._acknowledged:
             self._peer.send(b"ACK %d\n" % self._acknowledged)
 
-    def _take(self, batch: Numbered) -> None:
+    def _take(self, batch: Numbered) -> Iterator[None]:
         assert self._claim is not None
         sequence = batch.sequence
         if not 0 < sequence <= MAX_SEQUENCE or (self._taken and sequence != self._taken + 1):
             raise Refusal("bad_sequence", f"sequence {sequence} does not follow {self._taken}")
+        decoded = yield from self._decode(batch.payload)
+        if self._leaves():
+            return  # it was told to go elsewhere meanwhile
         clients = self._clients
         if not self._sequences.take(self._claim, sequence, clients.number):
             raise _fence()
@@ -255,17 +269,17 @@ class Acknowledged:
         self._waiting += 1
         clients.slot.add(_RECEIVED)
         mark = Mark(self._client, self._claim.entry, sequence, self._durable)
-        for reason, records in sorted(self._store(batch, mark).items()):
+        self._door.store(decoded, mark)
+        for reason, records in sorted(decoded.refused().items()):
             self._peer.send(b"REJECT %d %d %b\n" % (sequence, records, reason.encode()))
 
-    def _store(self, batch: Numbered, mark: Mark) -> Counter[str]:
-        payload = batch.payload
+    def _decode(self, payload: bytes) -> Generator[None, None, Decoded]:
         if self._compressed:
             try:
                 payload = decompress_batch(payload, self._clients.max_batch_bytes)
             except FrameError as error:
-                return self._door.refuse(payload, error.reason, error.detail, mark)
-        return self._door.take(payload, mark)
+                return self._door.unreadable(payload, error.reason, error.detail)
+        return (yield from self._door.decode(payload))
 
     def _durable(self, sequence: int) -> None:
         """Called on the event loop when all up to `sequence` is on disk."""

@@ -12,15 +12,19 @@ import errno
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from ingestd.net.admission import anybody
 from ingestd.net.backpressure import Gate
 from ingestd.net.balance import Balance
+from ingestd.net.budget import Budget
 from ingestd.net.connection import LINGER_S, Connection, OpenWay
+from ingestd.net.rates import Rates
 from ingestd.net.sockets import WorkerSockets
 from ingestd.net.tls import certificate_fault, explain
+from ingestd.net.turns import Turns
 from ingestd.ratelog import RateLog
 from ingestd.stats import CLOSE_REASONS, Slot, index
 
@@ -56,9 +60,14 @@ log = RateLog(logging.getLogger("ingestd.tcp"))
 
 
 class TcpLimits(NamedTuple):
-    """Bounds on one worker's connections."""
+    """Bounds on one worker's connections. `per_source` are those of one IP address, 0 where that has no limit.
+
+    `max_connections` is counted over all workers; `per_source` and `memory_budget` (bytes) are of each.
+    """
 
     max_connections: int
+    per_source: int
+    memory_budget: int
     header_timeout_s: float
     idle_timeout_s: float
 
@@ -74,6 +83,8 @@ class TcpServer:
         limits: TcpLimits,
         open_way: OpenWay,
         gate: Gate,
+        turns: Turns,
+        rates: Rates,
         balance: Balance,
         slot: Slot,
         admits: Callable[[str], bool] = anybody,
@@ -83,6 +94,8 @@ class TcpServer:
         self.time = loop.time
         self.slot = slot
         self.open_way = open_way
+        self.turns = turns
+        self.rates = rates
         self.draining = False
         self._listeners = sockets.tcp
         self._inbox = sockets.inbox
@@ -92,6 +105,8 @@ class TcpServer:
         self._balance = balance
         self._admits = admits
         self._connections: set[Connection] = set()
+        self._sources: Counter[str] = Counter()
+        self.budget = Budget(limits.memory_budget, self._connections, loop, slot)
         self._handshakes: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         slot[_OPEN] = 0
@@ -145,14 +160,21 @@ class TcpServer:
         self.slot.add(_ACCEPTED)
         self.slot.add(_OPEN)
         self._balance.opened()
+        self._sources[source] += 1
         if self._balance.total() > self._limits.max_connections:
-            log.warning("too_many_connections", "refused %s: limits.max_connections reached", source)
-            self._count_closed("too_many_connections")
-            sock.close()
+            self._turn_away(sock, source, "too_many_connections", "limits.max_connections")
+            return
+        if 0 < self._limits.per_source < self._sources[source]:
+            self._turn_away(sock, source, "too_many_of_source", "limits.max_connections_per_source")
             return
         task = self.loop.create_task(self._serve(sock, source))
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
+
+    def _turn_away(self, sock: socket.socket, source: str, reason: str, key: str) -> None:
+        log.warning(reason, "refused %s: %s reached", source, key)
+        self._count_closed(source, reason)
+        sock.close()
 
     async def _serve(self, sock: socket.socket, source: str) -> None:
         """The TLS handshake; afterwards the connection lives by its callbacks."""
@@ -171,11 +193,11 @@ class TcpServer:
             log.warning("tls_error", "TLS handshake with %s failed: %s", source, explain(error))
             if fault := certificate_fault(error):
                 self.slot.add(_FAILURES[fault])
-            self._count_closed("tls_error")
+            self._count_closed(source, "tls_error")
         except ConnectionAbortedError:
-            self._count_closed("header_timeout")
+            self._count_closed(source, "header_timeout")
         except OSError:
-            self._count_closed("reset")
+            self._count_closed(source, "reset")
 
     def opened(self, connection: Connection) -> None:
         """A connection is made (its handshake done)."""
@@ -186,9 +208,12 @@ class TcpServer:
         """A connection is gone."""
         self._connections.discard(connection)
         self._gate.forget(connection)
-        self._count_closed(reason)
+        self._count_closed(connection.source, reason)
 
-    def _count_closed(self, reason: str) -> None:
+    def _count_closed(self, source: str, reason: str) -> None:
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
         self.slot.add(_OPEN, -1)
         self.slot.add(_CLOSED[reason])
         self._balance.closed()
@@ -201,7 +226,7 @@ class TcpServer:
             for connection in tuple(self._connections):
                 if not connection.speaking and now - connection.began_s > self._limits.header_timeout_s:
                     connection.close("header_timeout")
-                elif now - connection.active_s > self._limits.idle_timeout_s:
+                elif now - connection.active_s > self._limits.idle_timeout_s and not connection.working:
                     connection.close("idle_timeout")
         self._sweeper = self.loop.call_later(interval_s, self._sweep)
 
@@ -229,6 +254,8 @@ class TcpServer:
         self.stop_accepting()
         if self._sweeper is not None:
             self._sweeper.cancel()
+        for connection in self._connections:
+            connection.unlimit()
         handshakes_end_s = self.time() + HANDSHAKE_S
         while self.time() < deadline_s:
             looked_s = self.time()
@@ -236,7 +263,7 @@ class TcpServer:
             if not self._connections and (not self._handshakes or looked_s > handshakes_end_s):
                 break
             for connection in tuple(self._connections):
-                silent = not self._gate.closed and connection.active_s < looked_s
+                silent = not self._gate.closed and not connection.working and connection.active_s < looked_s
                 connection.quiet_looks = connection.quiet_looks + 1 if silent else 0
                 if connection.quiet_looks == QUIET_LOOKS:
                     connection.close("drain")

@@ -3,7 +3,8 @@
 A datagram is one or more whole records, so datagrams of one source joined by LF are a block like any other, and the
 cost per datagram is the kernel's. One that begins with a PRI is syslog: one message (RFC 5426, 3.1), lines of text
 within it included, or several, each with its PRI at the start of a line. A batch is bounded, so that everything else
-on the loop gets its turn. While the writer is behind, datagrams are still read, counted and dropped: what is told is
+on the loop gets its turn, and what one turn does not suffice for is done in several, with no datagram read meanwhile.
+While the writer is behind, or a source over its rate, datagrams are still read, counted and dropped: what is told is
 better than what the kernel drops unseen. What the kernel drops all the same is its own counter, which the supervisor
 reads (`sockets.kernel_drops`): the socket outlives its reader.
 """
@@ -13,14 +14,19 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from time import perf_counter
 from typing import Final
 
 from formats.syslog_framing import join
 from ingestd.accounting import Ledger
 from ingestd.net.admission import anybody
 from ingestd.net.backpressure import Gate
+from ingestd.net.rates import Rates
+from ingestd.net.stream import Stream
+from ingestd.net.turns import Turns
+from ingestd.pace import TURN_S
 from ingestd.pipeline import Door
 from ingestd.stats import Slot, index
 
@@ -54,6 +60,8 @@ class UdpServer:
         receiver: socket.socket,
         open_door: Callable[[str, str, str], Door],
         gate: Gate,
+        turns: Turns,
+        rates: Rates,
         ledger: Ledger,
         slot: Slot,
         admits: Callable[[str], bool] = anybody,
@@ -61,8 +69,11 @@ class UdpServer:
         """`admits` is asked for the source of each block of datagrams."""
         self._loop = loop
         self._receiver = receiver
-        self._door = lru_cache(4096)(lambda format_, source: open_door(format_, "udp", source))
+        self._stream = lru_cache(4096)(lambda format_, source: Stream(open_door(format_, "udp", source)))
+        self._steps: Iterator[None] | None = None  # work that is left
         self._gate = gate
+        self._turns = turns
+        self._rates = rates
         self._ledger = ledger
         self._slot = slot
         self._admits = admits
@@ -74,6 +85,33 @@ class UdpServer:
 
     def read(self) -> bool:
         """Read one batch; False when there was nothing to read."""
+        by_sender = self._receive()
+        if by_sender is None:
+            return False
+        self._steps = self._feed(by_sender)
+        if self._advance():
+            self._loop.remove_reader(self._receiver)
+            self._turns.add(self)
+        return True
+
+    def turn(self) -> bool:
+        """Go on with the work that is left (see net/turns.py)."""
+        more = self._advance()
+        if not more and self._receiver.fileno() >= 0:
+            self._loop.add_reader(self._receiver, self.read)
+        return more
+
+    def _advance(self) -> bool:
+        """Work for a turn, one step at least. Whether work is left."""
+        ends_s = perf_counter() + TURN_S
+        for _ in self._steps or ():
+            if perf_counter() >= ends_s:
+                return True
+        self._steps = None
+        return False
+
+    def _receive(self) -> dict[tuple[str, str], list[bytes]] | None:
+        """One batch of datagrams by format and source; None when there was none."""
         receive = self._receiver.recvfrom_into
         buffer = self._buffer
         view = memoryview(buffer)
@@ -95,26 +133,32 @@ class UdpServer:
             except KeyError:
                 by_sender[sender] = [data]
         if not datagrams:
-            return False
+            return None
         with self._slot.moving() as values:
             values[_DATAGRAMS] += datagrams
             values[_BYTES] += nbytes
-        for (format_, source), parts in by_sender.items():
+        return by_sender
+
+    def _feed(self, by_sender: dict[tuple[str, str], list[bytes]]) -> Iterator[None]:
+        for number, ((format_, source), parts) in enumerate(by_sender.items()):
+            if number:
+                yield
             if not self._admits(source):
                 self._slot.add(_REFUSED, len(parts))
                 continue
             if format_ == "syslog":
                 parts = [message for part in parts for message in _NEXT_MESSAGE.split(part)]
             if self._gate.closed:
-                self._drop(format_, parts)
+                self._drop(format_, parts, "backpressure")
+            elif not self._rates.allows(source, sum(map(len, parts))):
+                self._drop(format_, parts, "rate_limit")
             elif format_ == "syslog":
-                self._door(format_, source).feed(join(parts))
+                yield from self._stream(format_, source).feed(join(parts))
             else:
                 parts.append(b"")
-                self._door(format_, source).feed(b"\n".join(parts))
-        return True
+                yield from self._stream(format_, source).feed(b"\n".join(parts))
 
-    def _drop(self, format_: str, parts: list[bytes]) -> None:
+    def _drop(self, format_: str, parts: list[bytes], reason: str) -> None:
         """Count records without decoding them; under `auto` a line that begins an object counts as JSON."""
         counts = {"syslog": len(parts)}
         if format_ == "auto":
@@ -123,14 +167,24 @@ class UdpServer:
             counts = {"json": objects, "raw": len(lines) - objects}
         for counted, records in counts.items():
             if records:
-                self._ledger.dropped(counted, "udp", "backpressure", records)
+                self._ledger.dropped(counted, "udp", reason, records)
 
     async def drain(self) -> None:
-        """Read what the kernel still holds, for `DRAIN_S` at most, then stop. A second time there is nothing to do."""
+        """Read what the kernel still holds, for `DRAIN_S` at most, then stop. All that was read is taken.
+
+        A second time there is nothing to do.
+        """
         if self._receiver.fileno() < 0:
             return
-        self._loop.remove_reader(self._receiver)
         deadline_s = self._loop.time() + DRAIN_S
-        while self.read() and self._loop.time() < deadline_s:
+        while True:
+            while self._steps is not None and self._loop.time() < deadline_s:
+                await asyncio.sleep(0.001)
+            for _ in self._steps or ():  # the gate may be closed for longer
+                await asyncio.sleep(0)
+            self._steps = None
+            self._loop.remove_reader(self._receiver)
+            if not self.read() or self._loop.time() >= deadline_s:
+                break
             await asyncio.sleep(0)  # the clock and the writer's messages are the loop's
         self._receiver.close()

@@ -8,7 +8,7 @@ import threading
 
 import uvloop
 
-from ingestd.net.udp import BATCH_DATAGRAMS, UdpServer
+from ingestd.net.udp import BATCH_DATAGRAMS
 from ingestd.stats import index
 from tests.net.house import House
 
@@ -28,9 +28,7 @@ def test_empty_datagrams_do_not_hold_the_loop() -> None:
     async def read() -> int:
         house = House()
         with Emptiness(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-            loop = asyncio.get_running_loop()
-            udp = UdpServer(loop, receiver, house.door, house.gate, house.ledger, house.slot)
-            assert udp.read()
+            assert house.udp_server(receiver).read()
         house.close()
         return house.slot[_DATAGRAMS]
 
