@@ -36,7 +36,7 @@ _HEAD: Final = struct.Struct(">IQ")
 
 
 def send(port: int, ca: Path, offer: Offer, report: Path) -> tuple[Sent, list[float]]:
-    """Send, wait for the last ACK, write the report; also the latencies of the batches (s). BenchmarkError: it failed."""
+    """Send, wait for the last ACK, write the report; also each latency (s). BenchmarkError: it failed."""
     run = f"ack{time.time_ns() % 10**9}"
     command = [sys.executable, "-m", "benchmarks.numbered", str(port), str(ca), run]
     command += [str(offer.seconds), str(offer.rate)]
