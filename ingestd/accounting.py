@@ -16,8 +16,8 @@ from typing import Final
 
 from formats import FORMATS
 from formats.record import REASONS, Encoded
-from ingestd.stats import DROP_REASONS, HEARTBEAT, LATENCY_BUCKETS, TRANSPORTS, Slot, index
-from ingestd.store.batch import Commit, Durable, Event, Freed, Lost, Message, Recovery
+from ingestd.stats import DISK_FAULTS, DROP_REASONS, HEARTBEAT, LATENCY_BUCKETS, TRANSPORTS, Slot, index
+from ingestd.store.batch import Commit, Durable, Event, Failing, Freed, Lost, Message, Recovery
 
 _Source = tuple[str, str]
 _SOURCES: Final = tuple((format_, transport) for format_ in FORMATS for transport in TRANSPORTS)
@@ -47,6 +47,7 @@ _SYNCS: Final = index("ingestd_syncs_total")
 _RECOVERED: Final = index("ingestd_segments_recovered_total")
 _TORN_BYTES: Final = index("ingestd_segment_torn_bytes_total")
 _LATENCY: Final = index("ingestd_write_latency_seconds")
+_DISK_FAILING: Final = {fault: index("ingestd_disk_failing", fault) for fault in DISK_FAULTS}
 
 
 class Ledger:
@@ -65,6 +66,7 @@ class Ledger:
     def _adopt(self) -> dict[_Source, int]:
         """Take over what a dead predecessor had in flight; whatever it left half counted is counted here."""
         orphans = {}
+        self._disk("")
         with self._slot.moving() as values:
             for source in _SOURCES:
                 refused = sum(values[_REJECTED[*source, reason]] for reason in REASONS)
@@ -114,6 +116,12 @@ class Ledger:
                 self._recovered(message)
             case Lost():
                 self._lost(message.durable)
+            case Failing():
+                self._disk(message.fault)
+
+    def _disk(self, fault: str) -> None:
+        for each, place in _DISK_FAILING.items():
+            self._slot[place] = int(each == fault)
 
     def _commit(self, commit: Commit) -> None:
         written: Counter[_Source] = Counter()
@@ -140,7 +148,8 @@ class Ledger:
                 values[_DROPPED[format_, transport, "write_error"]] += records
 
     def _recovered(self, recovery: Recovery) -> None:
-        """Settle the orphans: what recovery found on disk was written, the rest died with the worker."""
+        """Settle the orphans: what recovery found on disk was written, the rest died with the worker; unless there are
+        files that could not be read yet."""
         found = {tuple(name.split("/")): records for name, records in recovery.sources.items()}
         with self._slot.moving() as values:
             values[_RECOVERED] += recovery.segments
@@ -150,7 +159,8 @@ class Ledger:
             values[_WRITTEN_BYTES] += recovery.written_bytes
             for source, records in self._orphans.items():
                 written = min(records, found.get(source, 0))
+                dropped = records - written if recovery.complete else 0
                 values[_WRITTEN[source]] += written
-                values[_DROPPED[*source, "worker_crash"]] += records - written
-                values[_IN_FLIGHT[source]] -= records
-        self._orphans = {}
+                values[_DROPPED[*source, "worker_crash"]] += dropped
+                values[_IN_FLIGHT[source]] -= written + dropped
+                self._orphans[source] = records - written - dropped

@@ -25,7 +25,8 @@ from ingestd.sequences import checkpoint
 from ingestd.sequences.table import Sequences
 from ingestd.shared import Shared, connection_limit, tls_context
 from ingestd.stats import Board
-from ingestd.store.recovery import strays
+from ingestd.store.folder import Folder
+from ingestd.store.takeover import strays
 
 Sockets = Sequence[socket.socket]
 
@@ -51,6 +52,7 @@ def first(config: Config) -> Shared:
     return Shared(
         config,
         secrets.token_hex(8),
+        Folder.at(data_dir),
         strays(data_dir, workers),
         Board(SLOTS_PER_WORKER * workers),
         sequences,

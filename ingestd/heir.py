@@ -1,13 +1,15 @@
 """The heir of a worker that died and gets no successor in its slot, as one that retires does not.
 
 It does what a successor would have done first: close the segment, count what of it nobody lived to count, say which
-batches of clients are on disk and which are lost. Until then the slot's records are in flight, and these clients wait.
+batches of clients are on disk and which are lost. Until then the slot's records are in flight, and these clients wait,
+for as long as the disk lets nobody know.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 
 import uvloop
@@ -37,17 +39,22 @@ async def _settle(number: int, shared: Shared) -> int:
     beating = loop.create_task(_beat(slot))
     ledger = Ledger(slot, lambda nbytes: None)
     orphans = shared.sequences.orphans(number)
+    done = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, done.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
     def hear(message: Message) -> None:
         ledger.message(message)
-        if isinstance(message, Recovery):
+        if isinstance(message, Recovery) and message.complete:
             shared.sequences.settle(orphans, message.clients)
+            done.set()
 
     settings = writer_settings(shared, number, ledger.counted_frames)
     writer = SegmentWriter(
         settings, lambda message: loop.call_soon_threadsafe(hear, message), lambda marks: None
     )
     writer.start()
+    await done.wait()
     await loop.run_in_executor(None, writer.close, shared.config.server.drain_timeout)
     beating.cancel()
     return 0

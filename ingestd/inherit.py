@@ -34,6 +34,8 @@ class Will(msgspec.Struct):
     pid: int
     instance: str
     started_ns: int
+    data_dir: tuple[str, int, int]
+    """Path, device, inode."""
     strays: dict[str, int]
     config: dict[str, Any]
     """That of the generation in force, as `msgspec.to_builtins` made it."""

@@ -14,6 +14,8 @@ from ingestd.net.sockets import WorkerSockets
 from ingestd.net.tls import server_context
 from ingestd.sequences.table import Sequences
 from ingestd.stats import Board
+from ingestd.store.folder import Folder
+from ingestd.store.takeover import Mine
 from ingestd.store.writer import WriterSettings
 
 #: Descriptors a worker needs beside connections: its own, generously, and what it inherits for each worker.
@@ -26,7 +28,8 @@ class Shared(NamedTuple):
 
     config: Config
     instance: str
-    strays: Mapping[str, int]  # see recovery.strays
+    data_dir: Folder
+    strays: Mapping[str, int]  # see takeover.strays
     board: Board
     sequences: Sequences
     loads: LoadTable
@@ -39,16 +42,13 @@ def writer_settings(shared: Shared, number: int, counted_frames: int) -> WriterS
     """For the writer of worker `number`, which has counted so many frames."""
     config = shared.config
     return WriterSettings(
-        folder=Path(config.server.data_dir),
-        instance=shared.instance,
-        worker=number,
-        strays=shared.strays,
+        folder=shared.data_dir,
+        mine=Mine(number, shared.strays, shared.instance, counted_frames),
         level=config.segment.level,
         max_bytes=config.segment.max_bytes,
         max_age_s=config.segment.max_age,
         flush_interval_s=config.segment.flush_interval,
         rejects_max_bytes=config.limits.rejects_max_bytes,
-        counted_frames=counted_frames,
     )
 
 

@@ -32,6 +32,7 @@ from ingestd.sequences.table import Sequences
 from ingestd.shared import Shared, tls_context
 from ingestd.statedir import lock_data_dir, prepare_folders, withdraw
 from ingestd.stats import LAYOUT, SLOT_WIDTH, Board, Foreign
+from ingestd.store.folder import Folder
 from ingestd.supervisor import Supervisor
 
 log = logging.getLogger("ingestd")
@@ -61,8 +62,18 @@ def _go_on(will: Will, load: Callable[[], Config]) -> int:
     loads = LoadTable(len(will.slots), Memory.inherited(will.memory["loads"]))
     context = _context(config, load)
     sequences = Sequences(memory=Memory.inherited(will.memory["sequences"]))
+    path, device, inode = will.data_dir
     shared = Shared(
-        config, will.instance, will.strays, board, sequences, loads, _sockets(will), will.slots, context
+        config,
+        will.instance,
+        Folder(Path(path), device, inode),
+        will.strays,
+        board,
+        sequences,
+        loads,
+        _sockets(will),
+        will.slots,
+        context,
     )
     supervisor = Supervisor(shared, http, lock, will, foreign)
     return _run(supervisor, load, lock, Path(config.server.state_dir))

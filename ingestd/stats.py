@@ -50,6 +50,10 @@ TRANSPORTS: Final = ("tcp", "udp")
 #: Why an accepted record is not on disk although nothing was wrong with it.
 DROP_REASONS: Final = ("backpressure", "rate_limit", "write_error", "worker_crash")
 
+#: Why segments cannot be written, told apart by what an operator does about it: make room; allow writing; bring the
+#: folder back; look at the disk.
+DISK_FAULTS: Final = ("full", "read_only", "missing", "error")
+
 #: How a connection ended.
 CLOSE_REASONS: Final = (
     "eof",
@@ -193,6 +197,13 @@ METRICS: Final[tuple[Metric, ...]] = (
         (("open",), ("write",), ("rejects",), ("recovery",), ("retention",)),
     ),
     Metric(
+        "ingestd_disk_failing",
+        "gauge",
+        "Workers that cannot write their segments at the moment, by why.",
+        ("fault",),
+        _product(DISK_FAULTS),
+    ),
+    Metric(
         "ingestd_segment_rotations_total",
         "counter",
         "Segments closed and renamed.",
@@ -303,8 +314,9 @@ for _metric in METRICS:
 SLOT_WIDTH: Final = (_next + 7) // 8 * 8  # whole 64-byte cache lines, so that two owners never share one
 
 #: Gauges of what a worker holds in its own memory: they end with it. (Records in flight do not: its heir settles them.)
-_HELD: Final = tuple(
-    _INDEX[name,] for name in ("ingestd_queue_bytes", "ingestd_held_bytes", "ingestd_connections_open")
+_HELD: Final = (
+    *(_INDEX[name,] for name in ("ingestd_queue_bytes", "ingestd_held_bytes", "ingestd_connections_open")),
+    *(_INDEX["ingestd_disk_failing", fault] for fault in DISK_FAULTS),
 )
 
 

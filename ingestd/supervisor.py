@@ -261,6 +261,7 @@ class Supervisor:
             pid=os.getpid(),
             instance=shared.instance,
             started_ns=self._started_ns,
+            data_dir=(str(shared.data_dir.path), shared.data_dir.device, shared.data_dir.inode),
             strays=dict(shared.strays),
             config=msgspec.to_builtins(shared.config),
             slots=list(shared.slots),

@@ -261,7 +261,7 @@ class Worker:
             case Commit():
                 for mark in message.marks:
                     mark.acknowledge(mark.sequence)
-            case Recovery():
+            case Recovery(complete=True):
                 self._clients.settle(message.clients)
 
 

@@ -96,13 +96,13 @@ class FaultyOs:
         return self._wrapped(name, real) if callable(real) else real
 
     def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **named: Any) -> Any:
             self.calls[name] += 1
             if code := self.errors.get(name):
                 raise OSError(code, os.strerror(code))
-            if name == "write" and self.write_limit is not None:
-                args = (args[0], args[1][: self.write_limit])
-            return real(*args)
+            if name in ("write", "pwrite") and self.write_limit is not None:
+                args = (args[0], args[1][: self.write_limit], *args[2:])
+            return real(*args, **named)
 
         return call
 

@@ -202,8 +202,9 @@ class Life:
         self.books = ledger(slot)
         self.told = KeepingListener()
         self._heard = 0
-        counted = self.books.counted_frames
-        self.writer = SegmentWriter(settings(folder)._replace(counted_frames=counted), self.told)
+        given = settings(folder)
+        mine = given.mine._replace(counted_frames=self.books.counted_frames)
+        self.writer = SegmentWriter(given._replace(mine=mine), self.told)
         self.writer.start()
 
     def take(self, encoded: Encoded, transport: str = "tcp") -> None:

@@ -1,6 +1,6 @@
 """`state_dir/clients.json`: all clients, and the closed segments that say nothing beyond them.
 
-    {"version": 1, "covered": [<segment name>, …], "clients": {<id>: [<durable>, <seen, UNIX s>], …}}
+    {"version": 1, "covered": {<segment name>: <its bytes>, …}, "clients": {<id>: [<durable>, <seen, UNIX s>], …}}
 
 The segments are listed first and the table is read after it. A writer puts a sequence into the table before it closes
 the segment that holds it, so whatever the listed segments say is in the table by then. A start reads this file and the
@@ -12,15 +12,16 @@ retention or an operator took segments away that no checkpoint had covered.
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from ingestd.sequences.table import Client, Sequences, TableFullError, is_client_id
-from ingestd.store.recovery import last_sequences, walk
-from ingestd.store.segment import OPEN_SUFFIX, SUFFIX, sync_folder
+from ingestd.store import disk
+from ingestd.store.recovery import secure, walk
+from ingestd.store.segment import OPEN_SUFFIX, SUFFIX
+from ingestd.store.takeover import last_sequences
 
 FILE: Final = "clients.json"
 
@@ -31,26 +32,15 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """What the file says."""
 
     version: int
-    covered: list[str] = []
+    covered: dict[str, int] = {}
     clients: dict[str, tuple[int, int]] = {}
 
 
 def save(sequences: Sequences, state_dir: Path, data_dir: Path) -> None:
     """Write a checkpoint. Raises `OSError`; then the last one still holds."""
-    covered = sorted(path.name for path in data_dir.glob("log_*" + SUFFIX))
+    covered = {path.name: size for path in data_dir.glob("log_*" + SUFFIX) if (size := _size_bytes(path))}
     clients = {client.id: (client.durable, client.seen_s) for client in sequences.clients()}
-    path = state_dir / FILE
-    beside = path.with_name(f"{FILE}.{os.getpid()}.new")
-    try:
-        with beside.open("wb") as file:
-            file.write(msgspec.json.encode(Checkpoint(1, covered, clients)))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.rename(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
-    sync_folder(state_dir)
+    disk.replace(state_dir / FILE, msgspec.json.encode(Checkpoint(1, covered, clients)))
 
 
 def restore(sequences: Sequences, state_dir: Path, data_dir: Path, now_s: int) -> None:
@@ -59,15 +49,22 @@ def restore(sequences: Sequences, state_dir: Path, data_dir: Path, now_s: int) -
     try:
         for id_, (durable, seen_s) in checkpoint.clients.items():
             sequences.restore(Client(id_, durable, seen_s))
-        covered = set(checkpoint.covered)
         for path in sorted(data_dir.glob("log_*" + SUFFIX)) + sorted(data_dir.glob("log_*" + OPEN_SUFFIX)):
-            if path.name not in covered:
+            if checkpoint.covered.get(path.name) != _size_bytes(path):
                 for id_, sequence in _found(path).items():
                     sequences.restore(Client(id_, sequence, now_s))
     except TableFullError as error:
         log.error("%s; clients beyond them may have batches stored twice", error)
     for left in state_dir.glob(FILE + ".*.new"):
         left.unlink(missing_ok=True)
+
+
+def _size_bytes(path: Path) -> int:
+    """Tells a segment from one that had its name before and was moved away in the same second; 0 if it is gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _load(path: Path) -> Checkpoint:
@@ -87,9 +84,7 @@ def _found(path: Path) -> dict[str, int]:
     """The last sequence of each client in one segment; its frames are on disk when this returns."""
     is_open = path.name.endswith(OPEN_SUFFIX)
     try:
-        if is_open:
-            _sync(path)  # its writer may have died before its sync
-        result = walk(path) if is_open else walk(path, verify_bytes=0)
+        result = secure(path) if is_open else walk(path, verify_bytes=0)
     except OSError as error:
         log.error("cannot read %s: %s; batches in it may be stored twice", path, error.strerror)
         return {}
@@ -98,11 +93,3 @@ def _found(path: Path) -> dict[str, int]:
             "%s is damaged at byte %d; batches behind that may be stored twice", path, result.good_bytes
         )
     return {id_: last for id_, last in last_sequences(result.frames).items() if is_client_id(id_)}
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -12,12 +12,20 @@ from typing import Final, Literal, NamedTuple
 from ingestd.sidecar.moment import Moment
 from ingestd.sidecar.procfs import Usage, usage
 from ingestd.sidecar.view import View
-from ingestd.stats import DRAINING, HEARTBEAT, PID, POSITION, READY, STARTING, STATE
+from ingestd.stats import DRAINING, HEARTBEAT, PID, POSITION, READY, STARTING, STATE, index
 
-State = Literal["starting", "ready", "draining", "hung", "dead"]
+State = Literal["starting", "ready", "failing", "draining", "hung", "dead"]
 DaemonState = Literal["starting", "ready", "draining", "degraded"]
 
 _DRAINING: Final[State] = "draining"
+_FAULTS: Final = {
+    "full": "no room for segments in data_dir",
+    "read_only": "may not write segments in data_dir",
+    "missing": "data_dir is not there",
+    "error": "the disk of data_dir fails",
+}
+_FAILING: Final = {index("ingestd_disk_failing", fault): why for fault, why in _FAULTS.items()}
+
 _SAID: Final[dict[int, State]] = {STARTING: "starting", READY: "ready", DRAINING: "draining"}
 
 
@@ -37,6 +45,15 @@ class Verdict(NamedTuple):
     """`None` when the process does not run."""
 
 
+def _said(slot: list[int]) -> tuple[State, str]:
+    """What a live worker says of itself. One that cannot write only keeps what it takes in memory."""
+    state = _SAID[slot[STATE]]
+    if state != "ready":
+        return state, state
+    why = next((why for place, why in _FAILING.items() if slot[place]), "")
+    return ("failing", why) if why else ("ready", "")
+
+
 def _judge(number: int, slot: list[int], at_ns: int, timeout_s: float, used: Usage | None) -> Verdict:
     state: State
     pid = slot[PID]
@@ -48,8 +65,7 @@ def _judge(number: int, slot: list[int], at_ns: int, timeout_s: float, used: Usa
     elif age_s is not None and age_s > timeout_s:
         state, why = "hung", f"no heartbeat for {age_s:.1f} s"
     else:
-        state = _SAID[slot[STATE]]
-        why = "" if state == "ready" else state
+        state, why = _said(slot)
     return Verdict(number, slot[POSITION] - 1, state, why, pid, age_s, used)
 
 
@@ -97,4 +113,4 @@ def daemon_state(workers: list[Verdict], found: dict[str, str]) -> DaemonState:
     if found.get("supervisor") == _DRAINING:
         return "draining"
     states = {verdict.state for verdict in workers if f"worker {verdict.worker}" in found}
-    return "degraded" if "supervisor" in found or states & {"hung", "dead"} else "starting"
+    return "degraded" if "supervisor" in found or states & {"failing", "hung", "dead"} else "starting"

@@ -83,10 +83,11 @@ class Lost(NamedTuple):
 
 
 class Recovery(NamedTuple):
-    """What recovery found at start: files closed, bytes set aside, and this instance's uncounted frames.
+    """What recovery found at start, or trying again: files closed, bytes set aside, uncounted frames of this instance.
 
     `sources` counts the records of frames that a dead predecessor of this same daemon wrote but did not live to count;
-    `frames` is how far their numbers go beyond the counted ones. `clients` are the last sequences in what it closed.
+    `frames` is how far their numbers go beyond the counted ones. `clients` are the last sequences in all that was read
+    so far. `complete` says that this was all: what was in flight and was not found is lost.
     """
 
     segments: int
@@ -96,6 +97,13 @@ class Recovery(NamedTuple):
     lines_bytes: int
     written_bytes: int
     clients: Mapping[str, int] = MappingProxyType({})
+    complete: bool = True
+
+
+class Failing(NamedTuple):
+    """The disk takes nothing, and why: one of `stats.DISK_FAULTS`; or empty, when it does again."""
+
+    fault: str
 
 
 class Event(NamedTuple):
@@ -106,7 +114,7 @@ class Event(NamedTuple):
     amount: int = 1
 
 
-Message = Freed | Commit | Lost | Recovery | Event
+Message = Freed | Commit | Lost | Recovery | Failing | Event
 
 
 class Listener(Protocol):

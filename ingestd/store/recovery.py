@@ -1,42 +1,40 @@
 """What a crash left: finish every `.open` file of dead writers, lose nothing complete, destroy nothing unreadable.
 
 A file is walked from description to description (see segment.py). The writer syncs at least every
-`writer.SYNC_BYTES`, so only the tail can be torn: frames within `VERIFY_BYTES` of the end are decompressed and
-their checksums compared, the ones before them only need their boundaries to fit. What follows the last good frame is
-copied to `<name>.bad`, the file is cut there, synced and renamed to its closed name. Neither overwrites anything.
+`segment.SYNC_BYTES`, so only the tail can be torn: frames within `VERIFY_BYTES` of the end are decompressed and
+their checksums compared, the ones before them only need their boundaries to fit. What of it may never have been
+synced is written again in its place and synced (`secure`): from then on its frames, and the sequences of clients in
+them, are decided. Then what follows the last good frame is copied to `<name>.bad`, the file is cut there and renamed to
+its closed name (`finish`). Neither overwrites anything; both can be tried again for ever.
 
 Where only a worker died and the daemon lives, its successor also finds out which of the frames on disk nobody lived
-to count (`take_over`).
+to count (see takeover.py).
 """
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 import msgspec
 import zstandard
 
-from ingestd.store.batch import Recovery
+from ingestd.store import disk
 from ingestd.store.segment import (
     DESCRIPTION_MAGIC,
     HEADER,
-    OPEN_SUFFIX,
-    SUFFIX,
+    SYNC_BYTES,
     ZSTD_MAGIC,
     Description,
+    cut_marks,
     decode_description,
     free_bad,
+    marked_bytes,
     pieces,
     publish,
-    sync_folder,
 )
-
-log = logging.getLogger("ingestd.store")
 
 #: Some times what a writer may have written without a sync.
 VERIFY_BYTES: Final = 32 << 20
@@ -44,13 +42,16 @@ VERIFY_BYTES: Final = 32 << 20
 #: A description is a few hundred bytes, with all the services it may list less than half of this.
 MAX_DESCRIPTION_BYTES: Final = 1 << 20
 
+_PIECE_BYTES: Final = 1 << 20
+
 
 class Walk(NamedTuple):
-    """The complete frames of a file and where the last of them ends."""
+    """The complete frames of a file, where the last of them begins and ends, and how much follows."""
 
     frames: list[Description]
     good_bytes: int
     torn_bytes: int
+    last_bytes: int = 0
 
 
 class Recovered(NamedTuple):
@@ -61,15 +62,18 @@ class Recovered(NamedTuple):
 
 
 def walk(path: Path, verify_bytes: int = VERIFY_BYTES) -> Walk:
-    """Read the descriptions of `path` up to the first thing that is not a complete frame. Raises `OSError`."""
+    """Read the descriptions of `path` up to the first thing that is not a complete frame, or to where a mark says that
+    it is to be cut. Raises `OSError`."""
     frames: list[Description] = []
-    good = 0
+    good = last = 0
+    limit = min(map(marked_bytes, cut_marks(path)), default=None)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        while description := _frame_at(file, good, size, verify=good >= size - verify_bytes):
+        end = size if limit is None else min(size, limit)
+        while description := _frame_at(file, good, end, verify=good >= end - verify_bytes):
             frames.append(description)
-            good = file.tell()
-    return Walk(frames, good, size - good)
+            good, last = file.tell(), good
+    return Walk(frames, good, size - good, last)
 
 
 def _frame_at(file: BinaryIO, start: int, size: int, verify: bool) -> Description | None:
@@ -105,147 +109,68 @@ def _verified(frame: bytes, description: Description) -> bool:
     return decompressor.eof and not decompressor.unused_data and lines_bytes == description.lines_bytes
 
 
-def recover(path: Path) -> Recovered:
-    """Close one `.open` file that has no writer any more. Raises `OSError`; then the file is as it was, or both it
-    and its `.bad` are there, and the next start tries again."""
+def secure(path: Path) -> Walk:
+    """Walk an `.open` file that has no writer any more; its complete frames are on disk when this returns.
+
+    Its writer may have died before its sync, or of it; so what that sync was for is written again. Raises `OSError`:
+    nothing is known then.
+    """
     result = walk(path)
+    fd = disk.reopen(path)
+    try:
+        position = max(0, result.last_bytes - SYNC_BYTES)
+        while piece := os.pread(fd, min(_PIECE_BYTES, result.good_bytes - position), position):
+            disk.write_at(fd, piece, position)
+            position += len(piece)
+        disk.sync(fd)
+    finally:
+        disk.close(fd)
+    return result
+
+
+def finish(path: Path, result: Walk) -> Path | None:
+    """Close a file that was secured; returns its closed name, None where nothing complete was in it. Raises `OSError`:
+    then the file is as it was, or both it and its `.bad` are there, and all of it can be done again."""
     if result.torn_bytes:
         _set_aside(path, result.good_bytes)
-    if not result.frames:
-        path.unlink()
-        sync_folder(path.parent)
-        return Recovered(None, result)
-    with path.open("r+b") as file:
-        file.truncate(result.good_bytes)
-        os.fsync(file.fileno())  # even if nothing was torn: its writer may have died before its sync
-    return Recovered(publish(path), result)
+    fd = disk.reopen(path)
+    try:
+        disk.truncate(
+            fd, result.good_bytes
+        )  # even if nothing is torn: its writer's own cut may not be on disk
+        disk.sync(fd)
+    finally:
+        disk.close(fd)
+    for mark in cut_marks(path):
+        disk.remove(mark)
+    if result.frames:
+        return publish(path)
+    disk.remove(path)
+    disk.sync_folder(path.parent)
+    return None
+
+
+def recover(path: Path) -> Recovered:
+    """Secure and close one `.open` file. Raises `OSError`."""
+    result = secure(path)
+    return Recovered(finish(path, result), result)
 
 
 def _set_aside(path: Path, good_bytes: int) -> None:
     """Copy what follows `good_bytes` to a new `.bad` file and make that durable."""
     bad = free_bad(path)
+    fd = disk.create(bad)
     try:
-        with path.open("rb") as file, bad.open("xb") as aside:
-            file.seek(good_bytes)
-            while piece := file.read(1 << 20):
-                aside.write(piece)
-            aside.flush()
-            os.fsync(aside.fileno())
+        try:
+            with path.open("rb") as file:
+                file.seek(good_bytes)
+                while piece := file.read(_PIECE_BYTES):
+                    disk.write_at(fd, piece, file.tell() - good_bytes - len(piece))
+            disk.sync(fd)
+        finally:
+            disk.close(fd)
     except OSError:
-        bad.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a copy of what is still there
+            disk.remove(bad)
         raise
-    sync_folder(path.parent)
-
-
-def strays(folder: Path, workers: int) -> dict[str, int]:
-    """The `.open` files of numbers that none of `workers` has, by name, and who is to close each.
-
-    To be asked once, when the daemon starts: later, such a number may be that of a worker that lives.
-    """
-    return {
-        path.name: number % workers
-        for path in folder.glob("log_*" + OPEN_SUFFIX)
-        if (number := _worker_of(path)) is not None and number >= workers
-    }
-
-
-def leftovers(folder: Path, worker: int, strays: Mapping[str, int]) -> list[Path]:
-    """The `.open` files this worker must close: those of its number and its share of the strays."""
-    return sorted(
-        path
-        for path in folder.glob("log_*" + OPEN_SUFFIX)
-        if strays.get(path.name, _worker_of(path)) == worker
-    )
-
-
-def take_over(
-    folder: Path, worker: int, strays: Mapping[str, int], instance: str, counted_frames: int
-) -> tuple[Recovery, int]:
-    """Close what dead writers left, and find the frames that a predecessor of this `instance` wrote and did not count.
-
-    Those have numbers above `counted_frames`. Returns also how many files could not be closed or read: they are left
-    as they are, for the next start.
-    """
-    closed: list[Path] = []
-    seen: list[Description] = []
-    torn_bytes = failures = 0
-    for path in leftovers(folder, worker, strays):
-        try:
-            final, result = recover(path)
-        except OSError as error:
-            failures += 1
-            log.error("cannot recover %s: %s; it is left as it is", path, error.strerror)
-            seen += _frames(path, VERIFY_BYTES)
-            continue
-        log.warning(
-            "recovered %s: %d frames kept, %d bytes set aside", path, len(result.frames), result.torn_bytes
-        )
-        if final is not None:
-            closed.append(final)
-        torn_bytes += result.torn_bytes
-        seen += result.frames
-    uncounted = _uncounted(seen, worker, instance, counted_frames)
-    for path in newest_closed(folder, worker):
-        if path in closed or not (frames := _frames(path, verify_bytes=0)):
-            continue
-        if not (more := _uncounted(frames, worker, instance, counted_frames)):
-            break
-        uncounted |= more
-    sources: Counter[str] = Counter()
-    for frame in uncounted.values():
-        sources.update(frame.sources)
-    recovery = Recovery(
-        segments=len(closed),
-        torn_bytes=torn_bytes,
-        frames=max(uncounted, default=counted_frames) - counted_frames,
-        sources=sources,
-        lines_bytes=sum(frame.lines_bytes for frame in uncounted.values()),
-        written_bytes=sum(frame.frame_bytes for frame in uncounted.values()),
-        clients=last_sequences(seen),
-    )
-    return recovery, failures
-
-
-def last_sequences(frames: list[Description]) -> dict[str, int]:
-    """The last sequence of each client in frames of a file, or of several."""
-    last: dict[str, int] = {}
-    for frame in frames:
-        for client, sequence in frame.clients.items():
-            last[client] = max(sequence, last.get(client, 0))
-    return last
-
-
-def _frames(path: Path, verify_bytes: int) -> list[Description]:
-    """The frames of a file that is only looked at; none of one that cannot be read, or that retention took."""
-    try:
-        return walk(path, verify_bytes).frames
-    except OSError as error:
-        log.error("cannot read %s: %s", path, error.strerror)
-        return []
-
-
-def _uncounted(
-    frames: list[Description], worker: int, instance: str, counted_frames: int
-) -> dict[int, Description]:
-    """Those of this instance that nobody counted, by number: a frame whose first try failed may be there twice."""
-    return {
-        frame.frame: frame
-        for frame in frames
-        if (frame.worker, frame.instance) == (worker, instance) and frame.frame > counted_frames
-    }
-
-
-def newest_closed(folder: Path, worker: int) -> Iterator[Path]:
-    """This worker's closed segments, the newest first by time of last write, then by number."""
-    found = []
-    for path in folder.glob(f"log_{worker}_*{SUFFIX}"):
-        try:
-            found.append((path.stat().st_mtime_ns, len(path.name), path.name, path))
-        except FileNotFoundError:
-            continue  # retention took it meanwhile
-    return (path for *_, path in sorted(found, reverse=True))
-
-
-def _worker_of(path: Path) -> int | None:
-    number = path.name.split("_")[1]
-    return int(number) if number.isdecimal() else None
+    disk.sync_folder(path.parent)

@@ -9,10 +9,13 @@ from description to description and decompress only what it wants; `zstdcat` ski
 
 A file's state is its name: `log_<worker>_<YYYYMMDD>_<HHMMSS>[_<n>].jsonl.zst.open` while it is written, the same
 without `.open` once it is complete (finish, fsync, rename, fsync the folder), `….bad` for what recovery set aside.
+Beside an `.open` file that a disk would not let cut, an empty `log_….<bytes>.cut` says how much of it counts.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import itertools
 import os
 import struct
@@ -24,9 +27,19 @@ from typing import Final
 import msgspec
 import zstandard
 
+from ingestd.store import disk
+from ingestd.store.folder import Folder
+
 SUFFIX: Final = ".jsonl.zst"
 OPEN_SUFFIX: Final = ".jsonl.zst.open"
 BAD_SUFFIX: Final = ".bad"
+CUT_SUFFIX: Final = ".cut"
+
+#: Written and not yet synced, at most, beside the last frame; also what is held in memory for a rewrite.
+SYNC_BYTES: Final = 8 << 20
+
+#: What a disk writes at a time: what was synced shares its last block with what is written behind it.
+BLOCK_BYTES: Final = 4096
 
 #: One of the 16 skippable magics, 0x184D2A50 to 0x184D2A5F.
 DESCRIPTION_MAGIC: Final = 0x184D2A5E
@@ -96,30 +109,55 @@ class Compressor:
 
 
 class Segment:
-    """One open segment file. Every method may raise `OSError`; then the caller calls `cut`, and `close` after it."""
+    """One open segment file. Every method may raise `OSError`; then the caller calls `cut`, and `close` after it, or
+    where the file cannot be cut `condemn`."""
 
-    def __init__(self, folder: Path, stem: str) -> None:
+    def __init__(self, folder: Folder, stem: str) -> None:
+        self._folder = folder
         self.path, self._fd = _create(folder, stem)
+        self._status = os.fstat(self._fd)
         self.opened_s = time.monotonic()
-        self.size_bytes = 0
-        self._synced_bytes = 0
+        self.size_bytes = self._synced_bytes = 0
+        self._edge = self._synced_edge = b""  # what is in the last block
 
     def append(self, data: bytes) -> None:
         """Write all of `data` behind what is there."""
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        disk.write_at(self._fd, data, self.size_bytes)
         self.size_bytes += len(data)
+        over = self.size_bytes % BLOCK_BYTES
+        end = data if len(data) >= over else self._edge + data
+        self._edge = end[len(end) - over :]
 
     def sync(self) -> None:
-        """What was appended is on disk when this returns."""
-        os.fdatasync(self._fd)
-        self._synced_bytes = self.size_bytes
+        """What was appended is on disk when this returns, and where it belongs."""
+        disk.sync_data(self._fd)
+        if not os.path.samestat(self.path.stat(), self._status):
+            raise OSError(errno.ESTALE, "another file is in its place")
+        self._synced_bytes, self._synced_edge = self.size_bytes, self._edge
 
     def cut(self) -> None:
-        """After a failure: cut off what was never synced, for the caller writes it again elsewhere."""
-        os.ftruncate(self._fd, self._synced_bytes)
+        """After a failure: cut off what was never synced, for the caller writes it again elsewhere.
+
+        The block in which the cut falls was part of what failed, so what stays of it is written again too.
+        """
+        disk.truncate(self._fd, self._synced_bytes)
+        disk.write_at(self._fd, self._synced_edge, self._synced_bytes - len(self._synced_edge))
+        disk.sync(self._fd)
         self.size_bytes = self._synced_bytes
+
+    def condemn(self) -> bool:
+        """Where it cannot be cut: give the file up, and leave a mark beside it upon which recovery cuts it. One of
+        which nothing counts is removed instead. Returns whether it is there. After an error it can be tried again."""
+        mark = self.path.with_name(f"{_stem_of(self.path)}.{self._synced_bytes}{CUT_SUFFIX}")
+        with self._folder.opened() as folder_fd:
+            with contextlib.suppress(FileExistsError, FileNotFoundError):  # after a try whose sync failed
+                if self._synced_bytes:
+                    disk.close(disk.create(mark, folder_fd))
+                else:
+                    disk.remove(self.path)
+            disk.sync(folder_fd)
+        self._close_descriptor()
+        return self._synced_bytes > 0
 
     def close(self) -> Path | None:
         """Finish the file under its closed name; returns that. An empty file is removed. The caller has synced or cut.
@@ -127,13 +165,19 @@ class Segment:
         The descriptor is given back whatever happens; after an error the file stays `.open`.
         """
         try:
-            os.fsync(self._fd)
+            disk.sync(self._fd)
         finally:
-            os.close(self._fd)
+            self._close_descriptor()
         if self.size_bytes:
             return publish(self.path)
-        self.path.unlink()
+        disk.remove(self.path)
         return None
+
+    def _close_descriptor(self) -> None:
+        with contextlib.suppress(
+            OSError
+        ):  # close(2): it is given back all the same, and what counts was synced
+            disk.close(self._fd)
 
 
 def stem(prefix: str, worker: int) -> str:
@@ -147,15 +191,6 @@ def pieces(data: bytes, start: int, size: int) -> Iterator[memoryview]:
     return (view[at : at + size] for at in range(start, len(view), size))
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable: a rename is not until its folder is synced."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def publish(path: Path) -> Path:
     """Rename a synced `.open` file to its closed name and make that durable; returns the name it has now.
 
@@ -167,9 +202,19 @@ def publish(path: Path) -> Path:
     if final.exists():
         base = "_".join(name.split("_")[:4])  # log, worker, date, time
         final = path.with_name(next(_free_names(path.parent, base)) + SUFFIX)
-    path.rename(final)
-    sync_folder(path.parent)
+    disk.rename(path, final)
+    disk.sync_folder(path.parent)
     return final
+
+
+def cut_marks(path: Path) -> list[Path]:
+    """The marks of an `.open` file that it is to be cut; one at most, where nobody made others."""
+    return sorted(path.parent.glob(f"{_stem_of(path)}.*{CUT_SUFFIX}"))
+
+
+def marked_bytes(mark: Path) -> int:
+    """How much counts of the file that `mark` is of. Raises `ValueError` for a name that we did not make."""
+    return int(mark.name.split(".")[1])
 
 
 def free_bad(path: Path) -> Path:
@@ -179,22 +224,29 @@ def free_bad(path: Path) -> Path:
     return next(bad for bad in (path.with_name(name + suffix) for suffix in bads) if not bad.exists())
 
 
+def _stem_of(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
 def _free_names(folder: Path, base: str) -> Iterator[str]:
-    """`base`, `base_1`, `base_2`, …: those that no segment has, open or closed."""
+    """`base`, `base_1`, `base_2`, …: those that no segment has, open, closed, or to be cut."""
     for number in itertools.count():
         name = f"{base}_{number}" if number else base
-        if not any((folder / (name + suffix)).exists() for suffix in (SUFFIX, OPEN_SUFFIX)):
+        taken = any((folder / (name + suffix)).exists() for suffix in (SUFFIX, OPEN_SUFFIX))
+        if not taken and not cut_marks(folder / name):
             yield name
 
 
-def _create(folder: Path, base: str) -> tuple[Path, int]:
+def _create(folder: Folder, base: str) -> tuple[Path, int]:
     """A new `.open` file whose closed name is free too."""
-    path = folder / (next(_free_names(folder, base)) + OPEN_SUFFIX)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-    try:
-        sync_folder(folder)
-    except OSError:
-        os.close(fd)
-        path.unlink()
-        raise
+    path = folder.path / (next(_free_names(folder.path, base)) + OPEN_SUFFIX)
+    with folder.opened() as folder_fd:
+        fd = disk.create(path, folder_fd)
+        try:
+            disk.sync(folder_fd)
+        except OSError:
+            disk.close(fd)
+            with contextlib.suppress(OSError):  # empty, so recovery removes it
+                disk.remove(path)
+            raise
     return path, fd

@@ -3,12 +3,13 @@
 Strategy. Batches wait in a `SimpleQueue`; their chunks gather until they are `FRAME_BYTES` of lines or the oldest of
 them is `flush_interval` old, then they become one description and one zstd frame, written at once. A sync follows when
 the oldest unsynced record is `flush_interval` old or `SYNC_BYTES` wait for one; only then are records told back as on
-disk. Frames are kept in memory until their sync returned: when a write or a sync fails, the segment is cut back to
-its last sync and closed, and those frames go to a new segment. That is tried for as long as it takes, and nothing else
-is done meanwhile: a failing disk delays records (the queue fills, reading pauses) and loses none while the daemon runs.
-
-A client that numbers its batches waits for them: such a batch is committed at once with all that is queued, or
+disk. A client that numbers its batches waits for them: such a batch is committed at once with all that is queued, or
 `COMMIT_GAP_S` after the last commit, so a sync is shared by what comes in while another is under way.
+
+A disk that fails. Frames are kept in memory until their sync returned. When a write or a sync fails, its segment is
+given up: cut back to its last sync, or marked to be cut by recovery; those frames go to a new one. That is tried for as
+long as it takes, and nothing else is done meanwhile: records are delayed (the queue fills, reading pauses) and none is
+lost while the daemon runs. Files that cannot be recovered or closed are tried again between commits.
 
 Limits. At most `SYNC_BYTES` + one frame of compressed data is held for that, and `REJECTS_BYTES` of refused records
 wait. A record is durable at most `flush_interval` plus one commit after its receipt.
@@ -17,23 +18,32 @@ wait. A record is durable at most `flush_interval` plus one commit after its rec
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple
 
-from ingestd.store.batch import Batch, Commit, Event, Freed, Listener, Lost, Mark, Pack, Rejected
+from ingestd.store.batch import (
+    Batch,
+    Commit,
+    Durable,
+    Event,
+    Freed,
+    Listener,
+    Lost,
+    Mark,
+    Pack,
+    Recovery,
+    Rejected,
+)
+from ingestd.store.faults import DiskFaults
+from ingestd.store.folder import Folder
 from ingestd.store.frame import Frame, FrameBuilder
-from ingestd.store.recovery import take_over
-from ingestd.store.rejects import RejectsFile, kept_bytes
-from ingestd.store.segment import Segment, stem
-
-#: Written and not yet synced, at most; also what is held in memory for a rewrite.
-SYNC_BYTES: Final = 8 << 20
+from ingestd.store.rejects import RejectsFile, RejectsKeeper
+from ingestd.store.segment import SYNC_BYTES, Segment, stem
+from ingestd.store.takeover import Mine, TakeOver
 
 #: The share of `flush_interval` after which a commit begins, so that it ends within it.
 DUE: Final = 0.75
@@ -44,9 +54,8 @@ COMMIT_GAP_S: Final = 0.004
 #: Between two tries on a disk that fails.
 RETRY_S: Final = 0.5
 
-#: Refused records that may wait while the disk fails; the others are counted only. They are not behind the gate that
-#: pauses reading, so without a bound a sender of garbage would fill the memory then.
-REJECTS_BYTES: Final = 4 << 20
+#: Between two tries to recover or close files beside which the daemon goes on.
+LEFT_RETRY_S: Final = 5.0
 
 log = logging.getLogger("ingestd.store")
 
@@ -54,16 +63,13 @@ log = logging.getLogger("ingestd.store")
 class WriterSettings(NamedTuple):
     """What the writer needs to know, by value."""
 
-    folder: Path
-    instance: str
-    worker: int
-    strays: Mapping[str, int]  # see recovery.strays
+    folder: Folder
+    mine: Mine
     level: int
     max_bytes: int
     max_age_s: float
     flush_interval_s: float
     rejects_max_bytes: int
-    counted_frames: int  # frames of this instance and worker that the slot has counted as written
 
 
 class _Flush(NamedTuple):
@@ -89,21 +95,22 @@ class SegmentWriter:
         self._tell = listener
         self._durable = durable
         self._queue: SimpleQueue[_Item] = SimpleQueue()
-        self._building = FrameBuilder(
-            settings.instance, settings.worker, settings.level, settings.counted_frames
-        )
+        mine = settings.mine
+        self._building = FrameBuilder(mine.instance, mine.worker, settings.level, mine.counted_frames)
+        self._taking_over = TakeOver(settings.folder, mine)
+        self._try_left_at_s = 0.0
         self._unsynced: list[Frame] = []
         self._unwritten = 0  # how many of `_unsynced`, at its end, are in no file
         self._segment: Segment | None = None
-        self._rejects = RejectsFile(settings.folder, settings.worker, settings.rejects_max_bytes)
-        self._rejects_queued_bytes = 0  # only the event loop's thread adds to this
-        self._rejects_taken_bytes = 0  # and only the writer's thread to this
+        self._rejects = RejectsKeeper(
+            RejectsFile(settings.folder, mine.worker, settings.rejects_max_bytes), listener
+        )
         self._due_s = settings.flush_interval_s * DUE
         self._oldest_ns: int | None = None
         self._awaited = False  # whether a client waits for the next commit
         self._committed_ns = 0
         self._broken: Segment | None = None
-        self._failing = False
+        self._faults = DiskFaults(settings.folder.path, listener)
         self._closing = threading.Event()
         self._give_up_at_s = float("inf")
         self._thread = threading.Thread(target=self._run, name="writer")
@@ -119,13 +126,8 @@ class SegmentWriter:
         self._queue.put(pack)
 
     def reject(self, rejected: list[Rejected]) -> None:
-        nbytes = sum(map(kept_bytes, rejected))
-        waiting = self._rejects_queued_bytes - self._rejects_taken_bytes
-        if waiting and waiting + nbytes > REJECTS_BYTES:
-            self._tell(Event("ingestd_rejects_skipped_total", "", len(rejected)))
-            return
-        self._rejects_queued_bytes += nbytes
-        self._queue.put(rejected)
+        if self._rejects.admit(rejected):
+            self._queue.put(rejected)
 
     def flush(self) -> None:
         self._queue.put(_Flush(stop=False))
@@ -137,8 +139,11 @@ class SegmentWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        self._take_over()
+        if not self._insist(self._take_over):
+            self._give_up()
+            return
         while True:
+            self._try_left()
             try:
                 item = self._queue.get(timeout=self._patience_s())
             except Empty:
@@ -155,7 +160,7 @@ class SegmentWriter:
                 case _Flush():
                     self._commit()
                 case list():
-                    self._keep_rejects(item)
+                    self._rejects.keep(item)
             if self._overdue():
                 self._commit()
 
@@ -168,6 +173,8 @@ class SegmentWriter:
             due_s = min(due_s, self._committed_ns / 1e9 + COMMIT_GAP_S)
         if self._segment is not None:
             due_s = min(due_s, self._segment.opened_s + self._settings.max_age_s)
+        if self._taking_over.pending:
+            due_s = min(due_s, self._try_left_at_s)
         return None if due_s == float("inf") else max(0.0, due_s - time.monotonic())
 
     def _overdue(self) -> bool:
@@ -237,7 +244,7 @@ class SegmentWriter:
         while self._unwritten:
             frame = self._unsynced[-self._unwritten]
             if self._segment is None:
-                self._segment = Segment(self._settings.folder, stem("log", self._settings.worker))
+                self._segment = Segment(self._settings.folder, stem("log", self._settings.mine.worker))
             self._segment.append(frame.data)
             self._unwritten -= 1
             if self._segment.size_bytes >= self._settings.max_bytes:
@@ -249,9 +256,7 @@ class SegmentWriter:
         count = len(self._unsynced) - self._unwritten
         if count and self._segment is not None:
             self._segment.sync()
-            if self._failing:
-                log.warning("segments in %s can be written again", self._settings.folder)
-            self._failing = False
+            self._faults.passed()
             done, self._unsynced = self._unsynced[:count], self._unsynced[count:]
             marks = {mark.client: mark for frame in done for mark in frame.marks}
             self._durable(list(marks.values()))
@@ -273,22 +278,7 @@ class SegmentWriter:
 
     def _fail(self, error: OSError) -> None:
         """Leave the segment at its last sync; its later frames are written again to the next one."""
-        operation = "write" if self._segment or self._broken else "open"
-        self._tell(Event("ingestd_write_errors_total", operation))
-        if not self._failing:
-            hint = (
-                "free some space"
-                if error.errno == errno.ENOSPC
-                else "check the disk and the folder's permissions"
-            )
-            log.error(
-                "cannot %s a segment in %s: %s; nothing is lost, reading pauses when the buffer is full: %s",
-                operation,
-                self._settings.folder,
-                error.strerror,
-                hint,
-            )
-        self._failing = True
+        self._faults.failed("write" if self._segment or self._broken else "open", error)
         self._unwritten = len(self._unsynced)
         if self._segment is not None:
             self._broken, self._segment = self._segment, None
@@ -296,11 +286,19 @@ class SegmentWriter:
                 self._leave_broken()
 
     def _leave_broken(self) -> None:
-        """Cut a failed segment back to its last sync and close it. Raises `OSError` where it cannot be cut: nothing
-        may be written elsewhere before, or it would be there twice."""
+        """Cut a failed segment back to its last sync and close it; where that fails, leave a mark that recovery is to
+        cut it. Raises `OSError` where that fails too: nothing may be written elsewhere before, or it would count twice.
+        """
         if self._broken is None:
             return
-        self._broken.cut()
+        try:
+            self._broken.cut()
+        except OSError as error:
+            if self._broken.condemn():
+                log.error("cannot cut %s: %s; it is tried again", self._broken.path, error.strerror)
+                self._taking_over.leave(self._broken.path)
+            self._broken = None
+            return
         segment, self._broken = self._broken, None
         self._finish_segment(segment, "error")
 
@@ -315,38 +313,53 @@ class SegmentWriter:
             if segment.close() is not None:
                 self._tell(Event("ingestd_segment_rotations_total", reason))
         except OSError as error:
-            # All that counts of it is synced, and stays readable as .open; the next start renames it.
+            # All that counts of it is synced, and stays readable as .open.
             self._tell(Event("ingestd_write_errors_total", "write"))
-            log.error("cannot close %s: %s; the next start does", segment.path, error.strerror)
-
-    def _keep_rejects(self, rejected: list[Rejected]) -> None:
-        self._rejects_taken_bytes += sum(map(kept_bytes, rejected))
-        try:
-            skipped = self._rejects.keep(rejected)
-        except OSError as error:
-            self._tell(Event("ingestd_write_errors_total", "rejects"))
-            skipped = len(rejected)
-            log.error(
-                "cannot keep %d rejected records in %s: %s", skipped, self._rejects.path, error.strerror
-            )
-        if skipped:
-            self._tell(Event("ingestd_rejects_skipped_total", "", skipped))
+            log.error("cannot close %s: %s; it is tried again", segment.path, error.strerror)
+            self._taking_over.leave(segment.path)
 
     def _finish(self) -> None:
         """Shutdown: commit, rename; with a disk that refuses, try until the time is up, then say what is lost."""
         if not self._commit():
-            lost = [entry for frame in self._unsynced for entry in frame.durable]
-            log.error("gave up on %d records that could not be written", sum(entry.records for entry in lost))
-            self._tell(Lost(lost))
+            self._give_up()
         self._rotate("shutdown")
         self._rejects.close()
 
+    def _give_up(self) -> None:
+        """The time is up: all that is not on disk is lost."""
+        lost = [entry for frame in self._unsynced for entry in frame.durable]
+        with contextlib.suppress(Empty):
+            while True:
+                item = self._queue.get_nowait()
+                batches = (
+                    [item] if isinstance(item, Batch) else item.batches if isinstance(item, Pack) else []
+                )
+                lost += [
+                    Durable(one.encoded.format, one.transport, one.encoded.records, one.received_ns)
+                    for one in batches
+                ]
+        log.error("gave up on %d records that could not be written", sum(entry.records for entry in lost))
+        self._tell(Lost(lost))
+
     def _take_over(self) -> None:
-        settings = self._settings
-        recovery, failures = take_over(
-            settings.folder, settings.worker, settings.strays, settings.instance, settings.counted_frames
-        )
-        self._building.frame = settings.counted_frames + recovery.frames
+        recovery, failures = self._taking_over.begin()
+        self._faults.passed()
+        self._building.frame = self._settings.mine.counted_frames + recovery.frames
+        self._hear_take_over(recovery, failures)
+
+    def _try_left(self) -> None:
+        """Try again what could not be recovered or closed, where that is due."""
+        if not self._taking_over.pending or time.monotonic() < self._try_left_at_s:
+            return
+        try:
+            recovery, failures = self._taking_over.again()
+        except OSError:
+            recovery, failures = None, 1  # of the folder: to be told by who writes to it
+        self._hear_take_over(recovery, failures)
+
+    def _hear_take_over(self, recovery: Recovery | None, failures: int) -> None:
+        self._try_left_at_s = time.monotonic() + LEFT_RETRY_S
         if failures:
             self._tell(Event("ingestd_write_errors_total", "recovery", failures))
-        self._tell(recovery)
+        if recovery is not None:
+            self._tell(recovery)

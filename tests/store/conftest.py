@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ingestd.store.folder import Folder
+from ingestd.store.takeover import Mine
 from ingestd.store.writer import SegmentWriter, WriterSettings
 from tests.fakes import KeepingListener
 
@@ -17,16 +19,13 @@ StartWriter = Callable[..., SegmentWriter]
 def settings(folder: Path) -> WriterSettings:
     """A writer that does nothing by itself: no flush for an hour, no rotation."""
     return WriterSettings(
-        folder=folder,
-        instance="run-1",
-        worker=0,
-        strays={},
+        folder=Folder.at(folder),
+        mine=Mine(worker=0, strays={}, instance="run-1", counted_frames=0),
         level=1,
         max_bytes=1 << 30,
         max_age_s=3600.0,
         flush_interval_s=3600.0,
         rejects_max_bytes=1 << 20,
-        counted_frames=0,
     )
 
 

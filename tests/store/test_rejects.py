@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ingestd.store import rejects as rejects_module
 from ingestd.store.batch import Rejected
+from ingestd.store.folder import Folder
 from ingestd.store.rejects import RATE_BYTES, RejectsFile
 from tests.fakes import FaultyOs, ManualClock, content
 
@@ -42,7 +43,7 @@ def random(nbytes: int) -> bytes:
 
 
 def test_a_refused_record_keeps_its_bytes_and_tells_why(tmp_path: Path) -> None:
-    rejects = RejectsFile(tmp_path, 3, 1 << 20)
+    rejects = RejectsFile(Folder.at(tmp_path), 3, 1 << 20)
     assert rejects.keep([GARBAGE]) == 0
     rejects.close()
     assert rejects.path == tmp_path / "rejects_3.jsonl.zst"
@@ -61,7 +62,7 @@ def test_a_refused_record_keeps_its_bytes_and_tells_why(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_read_back(tmp_path_factory: pytest.TempPathFactory, refused: bytes) -> None:
-    rejects = RejectsFile(tmp_path_factory.mktemp("any"), 0, 1 << 20)
+    rejects = RejectsFile(Folder.at(tmp_path_factory.mktemp("any")), 0, 1 << 20)
     rejects.keep([GARBAGE._replace(data=refused)])
     rejects.close()
     (entry,) = entries(rejects.path)
@@ -75,7 +76,7 @@ def test_any_bytes_read_back(tmp_path_factory: pytest.TempPathFactory, refused: 
 
 
 def test_nothing_is_made_before_the_first_record(tmp_path: Path) -> None:
-    rejects = RejectsFile(tmp_path, 0, 1 << 20)
+    rejects = RejectsFile(Folder.at(tmp_path), 0, 1 << 20)
     assert rejects.keep([]) == 0
     rejects.close()
     assert list(tmp_path.iterdir()) == []
@@ -83,14 +84,14 @@ def test_nothing_is_made_before_the_first_record(tmp_path: Path) -> None:
 
 def test_the_file_reads_at_any_time_and_goes_on_after_a_restart(tmp_path: Path) -> None:
     for number in range(3):
-        rejects = RejectsFile(tmp_path, 0, 1 << 20)
+        rejects = RejectsFile(Folder.at(tmp_path), 0, 1 << 20)
         rejects.keep([GARBAGE._replace(data=b"%d" % number)])
         assert data(rejects.path) == [str(each) for each in range(number + 1)]
         rejects.close()
 
 
 def test_bounded_by_size(tmp_path: Path, clock: ManualClock) -> None:
-    rejects = RejectsFile(tmp_path, 0, 20_000, clock)
+    rejects = RejectsFile(Folder.at(tmp_path), 0, 20_000, clock)
     for number in range(100):
         clock.now_s += 1
         assert rejects.keep([GARBAGE._replace(data=b"%03d " % number + random(2_000))]) == 0
@@ -108,12 +109,12 @@ def test_bounded_by_size(tmp_path: Path, clock: ManualClock) -> None:
 
 
 def test_zero_bytes_keeps_none(tmp_path: Path) -> None:
-    assert RejectsFile(tmp_path, 0, 0).keep([GARBAGE] * 5) == 5
+    assert RejectsFile(Folder.at(tmp_path), 0, 0).keep([GARBAGE] * 5) == 5
     assert list(tmp_path.iterdir()) == []
 
 
 def test_bounded_by_rate(tmp_path: Path, clock: ManualClock) -> None:
-    rejects = RejectsFile(tmp_path, 0, 1 << 30, clock)
+    rejects = RejectsFile(Folder.at(tmp_path), 0, 1 << 30, clock)
     quarter = GARBAGE._replace(data=random(RATE_BYTES // 4 - 1000))
     assert rejects.keep([quarter] * 3) == 0
     assert rejects.keep([quarter] * 3) == 2
@@ -125,7 +126,7 @@ def test_bounded_by_rate(tmp_path: Path, clock: ManualClock) -> None:
 
 
 def test_small_records_count_their_own_fields(tmp_path: Path, clock: ManualClock) -> None:
-    rejects = RejectsFile(tmp_path, 0, 1 << 30, clock)
+    rejects = RejectsFile(Folder.at(tmp_path), 0, 1 << 30, clock)
     skipped = rejects.keep([GARBAGE._replace(data=b"")] * 10_000)
     rejects.close()
     assert len(content(rejects.path)) < 2 * RATE_BYTES
@@ -133,7 +134,7 @@ def test_small_records_count_their_own_fields(tmp_path: Path, clock: ManualClock
 
 
 def test_a_single_record_beyond_the_rate_is_kept(tmp_path: Path, clock: ManualClock) -> None:
-    rejects = RejectsFile(tmp_path, 0, 1 << 30, clock)
+    rejects = RejectsFile(Folder.at(tmp_path), 0, 1 << 30, clock)
     large = GARBAGE._replace(data=random(3 * RATE_BYTES))
     assert rejects.keep([large, GARBAGE]) == 1
     clock.now_s += 1
@@ -144,13 +145,13 @@ def test_a_single_record_beyond_the_rate_is_kept(tmp_path: Path, clock: ManualCl
 
 def test_a_torn_tail_is_mended(tmp_path: Path) -> None:
     torn = zstandard.compress(b'{"data":"torn"}\n')
-    rejects = RejectsFile(tmp_path, 0, 1 << 20)
+    rejects = RejectsFile(Folder.at(tmp_path), 0, 1 << 20)
     rejects.keep([GARBAGE])
     rejects.close()
     whole = rejects.path.read_bytes()
     for cut in range(1, len(torn)):
         rejects.path.write_bytes(whole + torn[:cut])
-        again = RejectsFile(tmp_path, 0, 1 << 20)
+        again = RejectsFile(Folder.at(tmp_path), 0, 1 << 20)
         again.keep([GARBAGE._replace(data=b"after")])
         again.close()
         assert data(rejects.path) == [GARBAGE.data.decode(), "after"], f"torn at {cut}"
@@ -162,7 +163,7 @@ def test_a_torn_tail_is_mended(tmp_path: Path) -> None:
 def test_what_was_set_aside_before_stays(tmp_path: Path) -> None:
     for number in range(2):
         (tmp_path / "rejects_0.jsonl.zst").write_bytes(b"garbage %d" % number)
-        rejects = RejectsFile(tmp_path, 0, 1 << 20)
+        rejects = RejectsFile(Folder.at(tmp_path), 0, 1 << 20)
         rejects.keep([GARBAGE])
         rejects.close()
     assert (tmp_path / "rejects_0.jsonl.zst.bad").read_bytes() == b"garbage 0"
@@ -174,7 +175,7 @@ def test_frames_longer_and_shorter_than_a_piece_are_told_apart(tmp_path: Path) -
     lines = [b'{"data":"%b"}\n' % random(size) for size in (10, 20_000, 0, 3_000, 8_192, 100)]
     whole = b"".join(zstandard.compress(line) for line in lines)
     path.write_bytes(whole + zstandard.compress(lines[1])[:-1])
-    rejects = RejectsFile(tmp_path, 0, 1 << 20)
+    rejects = RejectsFile(Folder.at(tmp_path), 0, 1 << 20)
     rejects.keep([GARBAGE])
     rejects.close()
     assert path.read_bytes().startswith(whole)
@@ -187,7 +188,7 @@ def test_a_failed_write_leaves_no_torn_frame(
 ) -> None:
     faulty = FaultyOs()
     monkeypatch.setattr(rejects_module, "os", faulty)
-    rejects = RejectsFile(tmp_path, 0, 1 << 20)
+    rejects = RejectsFile(Folder.at(tmp_path), 0, 1 << 20)
     rejects.keep([GARBAGE])
     if fault == "error":
         faulty.errors["write"] = errno.ENOSPC

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestd.store import segment as segment_module
+from ingestd.store import disk
+from ingestd.store.folder import Folder
 from ingestd.store.segment import Segment, free_bad, pieces, publish, stem
 from tests.fakes import FaultyOs
 
@@ -19,7 +20,7 @@ STEM = "log_0_20261120_120000"
 def faulty(monkeypatch: pytest.MonkeyPatch) -> FaultyOs:
     """The module's `os`, to be made to fail."""
     faulty = FaultyOs()
-    monkeypatch.setattr(segment_module, "os", faulty)
+    monkeypatch.setattr(disk, "os", faulty)
     return faulty
 
 
@@ -36,7 +37,7 @@ def test_a_stem_is_prefix_worker_and_utc_time() -> None:
 
 
 def test_a_segment_is_open_until_it_is_closed(tmp_path: Path) -> None:
-    segment = Segment(tmp_path, STEM)
+    segment = Segment(Folder.at(tmp_path), STEM)
     segment.append(b"one")
     segment.append(b"two")
     assert names(tmp_path) == [f"{STEM}.jsonl.zst.open"]
@@ -50,11 +51,11 @@ def test_a_segment_is_open_until_it_is_closed(tmp_path: Path) -> None:
 
 def test_segments_of_one_second_are_numbered(tmp_path: Path) -> None:
     for data in (b"first", b"second"):
-        segment = Segment(tmp_path, STEM)
+        segment = Segment(Folder.at(tmp_path), STEM)
         segment.append(data)
         segment.close()
-    still_open = Segment(tmp_path, STEM)
-    another = Segment(tmp_path, STEM)
+    still_open = Segment(Folder.at(tmp_path), STEM)
+    another = Segment(Folder.at(tmp_path), STEM)
     assert names(tmp_path) == [
         f"{STEM}.jsonl.zst",
         f"{STEM}_1.jsonl.zst",
@@ -66,12 +67,12 @@ def test_segments_of_one_second_are_numbered(tmp_path: Path) -> None:
 
 
 def test_an_empty_segment_is_not_left(tmp_path: Path) -> None:
-    assert Segment(tmp_path, STEM).close() is None
+    assert Segment(Folder.at(tmp_path), STEM).close() is None
     assert names(tmp_path) == []
 
 
 def test_a_closed_segment_is_never_overwritten(tmp_path: Path) -> None:
-    segment = Segment(tmp_path, STEM)
+    segment = Segment(Folder.at(tmp_path), STEM)
     segment.append(b"mine")
     stranger = tmp_path / f"{STEM}.jsonl.zst"
     stranger.write_bytes(b"restored from a backup meanwhile")
@@ -100,16 +101,16 @@ def test_what_was_set_aside_is_never_overwritten(tmp_path: Path) -> None:
 
 def test_short_writes_are_continued(tmp_path: Path, faulty: FaultyOs) -> None:
     faulty.write_limit = 7
-    segment = Segment(tmp_path, STEM)
+    segment = Segment(Folder.at(tmp_path), STEM)
     segment.append(bytes(range(256)))
     assert segment.size_bytes == 256
     assert segment.path.read_bytes() == bytes(range(256))
-    assert faulty.calls["write"] == 37
+    assert faulty.calls["pwrite"] == 37
     segment.close()
 
 
 def test_a_cut_goes_back_to_the_last_sync(tmp_path: Path, faulty: FaultyOs) -> None:
-    segment = Segment(tmp_path, STEM)
+    segment = Segment(Folder.at(tmp_path), STEM)
     segment.append(b"synced")
     segment.sync()
     segment.append(b" not synced")
@@ -123,7 +124,7 @@ def test_a_cut_goes_back_to_the_last_sync(tmp_path: Path, faulty: FaultyOs) -> N
 
 
 def test_a_cut_without_a_sync_leaves_no_file(tmp_path: Path, faulty: FaultyOs) -> None:
-    segment = Segment(tmp_path, STEM)
+    segment = Segment(Folder.at(tmp_path), STEM)
     segment.append(b"never synced")
     segment.cut()
     assert segment.close() is None
@@ -132,7 +133,7 @@ def test_a_cut_without_a_sync_leaves_no_file(tmp_path: Path, faulty: FaultyOs) -
 
 def test_a_failed_close_gives_the_descriptor_back(tmp_path: Path, faulty: FaultyOs) -> None:
     before = open_files()
-    segment = Segment(tmp_path, STEM)
+    segment = Segment(Folder.at(tmp_path), STEM)
     segment.append(b"data")
     faulty.errors["fsync"] = errno.EIO
     with pytest.raises(OSError, match="Input/output error"):
@@ -145,7 +146,7 @@ def test_a_failed_creation_leaves_neither_file_nor_descriptor(tmp_path: Path, fa
     before = open_files()
     faulty.errors["fsync"] = errno.EIO
     with pytest.raises(OSError, match="Input/output error"):
-        Segment(tmp_path, STEM)
+        Segment(Folder.at(tmp_path), STEM)
     assert open_files() == before
     assert names(tmp_path) == []
 

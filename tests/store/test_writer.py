@@ -14,6 +14,7 @@ import pytest
 from ingestd.store import writer as writer_module
 from ingestd.store.batch import Commit, Event, Freed, Lost, Recovery, Rejected
 from ingestd.store.recovery import walk
+from ingestd.store.rejects import WAITING_BYTES
 from tests.daemon import wait_for
 from tests.fakes import KeepingListener, batch, content, records, segments, seqs
 from tests.store.conftest import StartWriter
@@ -242,7 +243,7 @@ def test_rejects_that_wait_are_bounded(
     tmp_path: Path, heard: KeepingListener, start_writer: StartWriter
 ) -> None:
     writer = start_writer(tmp_path, start=False)
-    large = REFUSED._replace(data=os.urandom(writer_module.REJECTS_BYTES))
+    large = REFUSED._replace(data=os.urandom(WAITING_BYTES))
     for _ in range(3):
         writer.reject([large])
     assert heard.events("ingestd_rejects_skipped_total") == {"": 2}

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from ingestd.store import segment as segment_module
+from ingestd.store import disk
 from ingestd.store import writer as writer_module
-from ingestd.store.batch import Freed, Rejected
+from ingestd.store.batch import Failing, Freed, Recovery, Rejected
 from tests.daemon import PATIENCE_S, wait_for
 from tests.fakes import FaultyOs, KeepingListener, batch, records, segments, seqs
 from tests.store.conftest import StartWriter
+from tests.store.made import OPEN, frames
 
 WRITE_ERRORS = "ingestd_write_errors_total"
 ROTATIONS = "ingestd_segment_rotations_total"
@@ -34,7 +35,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch) -> FaultyOs:
     faulty = FaultyOs()
-    monkeypatch.setattr(segment_module, "os", faulty)
+    monkeypatch.setattr(disk, "os", faulty)
     return faulty
 
 
@@ -134,7 +135,7 @@ def test_a_sync_that_fails_is_never_told_as_on_disk(
     assert no_litter(tmp_path)
 
 
-@pytest.mark.parametrize("operation", ["write", "fdatasync"])
+@pytest.mark.parametrize("operation", ["pwrite", "fdatasync"])
 def test_while_the_disk_fails_the_queue_fills_and_not_the_writer(
     tmp_path: Path, heard: KeepingListener, start_writer: StartWriter, faulty: FaultyOs, operation: str
 ) -> None:
@@ -157,7 +158,7 @@ def test_while_the_disk_fails_the_queue_fills_and_not_the_writer(
 def test_rejects_are_bounded_while_the_disk_fails(
     tmp_path: Path, heard: KeepingListener, start_writer: StartWriter, faulty: FaultyOs
 ) -> None:
-    faulty.errors["write"] = errno.EIO
+    faulty.errors["pwrite"] = errno.EIO
     writer = start_writer(tmp_path)
     writer.append(batch(records(0, 1)))
     writer.flush()
@@ -168,7 +169,7 @@ def test_rejects_are_bounded_while_the_disk_fails(
     for _ in range(10):
         writer.reject([refused])
     assert heard.events("ingestd_rejects_skipped_total")[""] >= 6
-    del faulty.errors["write"]
+    del faulty.errors["pwrite"]
     writer.close(PATIENCE_S)
     assert heard.durable() == 1
 
@@ -186,18 +187,50 @@ def test_short_writes(
     assert heard.events(WRITE_ERRORS) == {}
 
 
-def test_a_segment_that_cannot_be_cut_holds_everything_up(
+def test_a_segment_that_cannot_be_cut_is_marked_and_left(
+    tmp_path: Path,
+    heard: KeepingListener,
+    start_writer: StartWriter,
+    faulty: FaultyOs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writer_module, "LEFT_RETRY_S", 0.01)
+    writer = start_writer(tmp_path)
+    writer.append(batch(records(0, 2)))
+    writer.flush()
+    heard.wait_durable(2)
+    (broken,) = segments(tmp_path)
+    synced_bytes = broken.stat().st_size
+    faulty.errors |= {"fdatasync": errno.EIO, "ftruncate": errno.EIO}
+    writer.append(batch(records(2, 3)))
+    writer.flush()
+    wait_failing(heard, "write")
+    del faulty.errors["fdatasync"]
+    heard.wait_durable(5)
+    mark = tmp_path / f"{broken.name.partition('.')[0]}.{synced_bytes}.cut"
+    assert mark.exists()
+    assert seqs(broken) == [0, 1, 2, 3, 4], "the tail is in two files; only one of them counts"
+    wait_failing(heard, "recovery")
+    del faulty.errors["ftruncate"]
+    wait_for(lambda: not broken.exists(), "the broken segment to be closed")
+    writer.close(PATIENCE_S)
+    assert seqs(*sorted(tmp_path.glob("log_*.zst"))) == [0, 1, 2, 3, 4]
+    assert not mark.exists()
+    assert heard.durable() == 5
+
+
+def test_a_segment_that_can_neither_be_cut_nor_marked_holds_everything_up(
     tmp_path: Path, heard: KeepingListener, start_writer: StartWriter, faulty: FaultyOs
 ) -> None:
     writer = start_writer(tmp_path)
-    faulty.errors |= {"fdatasync": errno.EIO, "ftruncate": errno.EROFS}
+    faulty.errors |= {"fdatasync": errno.EIO, "ftruncate": errno.EROFS, "unlink": errno.EROFS}
     writer.append(batch(records(0, 3)))
     writer.flush()
     wait_failing(heard, "write")
     del faulty.errors["fdatasync"]
     wait_failing(heard, "write")
     assert len(segments(tmp_path)) == 1, "the records would be there twice"
-    del faulty.errors["ftruncate"]
+    del faulty.errors["ftruncate"], faulty.errors["unlink"]
     heard.wait_durable(3)
     writer.close(PATIENCE_S)
     assert seqs(*segments(tmp_path)) == [0, 1, 2]
@@ -264,7 +297,7 @@ def test_close_wakes_a_writer_that_waits_for_its_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(writer_module, "RETRY_S", 10 * PATIENCE_S)
-    faulty.errors["write"] = errno.EIO
+    faulty.errors["pwrite"] = errno.EIO
     writer = start_writer(tmp_path)
     writer.append(batch(records(0, 1)))
     writer.flush()
@@ -291,12 +324,58 @@ def test_a_disk_that_comes_back_during_close_loses_nothing(
 def test_a_missing_folder_is_waited_for(
     tmp_path: Path, heard: KeepingListener, start_writer: StartWriter
 ) -> None:
-    folder = tmp_path / "unmounted"
+    folder, away = tmp_path / "data", tmp_path / "away"
+    folder.mkdir()
+    (folder / OPEN).write_bytes(frames(1, instance="before")[0])
+    writer = start_writer(folder, start=False)
+    folder.rename(away)
+    writer.start()
+    writer.append(batch(records(2, 1)))
+    wait_failing(heard, "open")
+    assert heard.of(Recovery) == [], "what dead writers left there is not known"
+    away.rename(folder)
+    writer.flush()
+    heard.wait_durable(1)
+    writer.close(PATIENCE_S)
+    assert seqs(*segments(folder)) == [1, 2]
+
+
+def test_a_folder_taken_away_under_the_writer(
+    tmp_path: Path, heard: KeepingListener, start_writer: StartWriter
+) -> None:
+    folder, away = tmp_path / "data", tmp_path / "away"
+    folder.mkdir()
     writer = start_writer(folder)
     writer.append(batch(records(0, 1)))
     writer.flush()
-    wait_failing(heard, "open")
-    folder.mkdir()
     heard.wait_durable(1)
+    folder.rename(away)
+    writer.append(batch(records(1, 1)))
+    writer.flush()
+    wait_failing(heard, "open")
+    folder.mkdir()  # as the mount point of a file system that is gone
+    wait_failing(heard, "open")
+    assert heard.of(Failing) == [Failing("missing")]
+    assert heard.durable() == 1
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+    away.rename(folder)
+    heard.wait_durable(2)
+    wait_for(lambda: heard.of(Failing) == [Failing("missing"), Failing("")], "the fault to be taken back")
     writer.close(PATIENCE_S)
-    assert seqs(*segments(folder)) == [0]
+    assert seqs(*segments(folder)) == [0, 1]
+
+
+def test_a_segment_deleted_under_the_writer_is_noticed_before_it_is_told(
+    tmp_path: Path, heard: KeepingListener, start_writer: StartWriter
+) -> None:
+    writer = start_writer(tmp_path)
+    writer.append(batch(records(0, 1)))
+    writer.flush()
+    heard.wait_durable(1)
+    segments(tmp_path)[0].unlink()
+    writer.append(batch(records(1, 1)))
+    writer.flush()
+    heard.wait_durable(2)
+    writer.close(PATIENCE_S)
+    assert seqs(*segments(tmp_path)) == [1]
