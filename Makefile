@@ -24,7 +24,7 @@ run: .venv/.installed certs/server.crt ## start the daemon on conf/ingestd.toml 
 	@exec .venv/bin/ingestd run -c $(CONFIG) $(ARGS)
 
 test: .venv/.installed-test test-commands ## run the tests
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest --numprocesses=4 --dist=worksteal $(ARGS)
 
 chaos: .venv/.installed-test test-commands ## run the long rounds of faults under load
 	.venv/bin/pytest -m chaos $(ARGS)

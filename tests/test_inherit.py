@@ -16,6 +16,7 @@ def will(**changes: object) -> Will:
         pid=os.getpid(),
         instance="run-1",
         started_ns=5,
+        data_dir=("/var/lib/ingestd", 2049, 131),
         strays={"log_7_20261120_120000.jsonl.zst.open": 1},
         config={"server": {"workers": 2}},
         slots=[0, 1],

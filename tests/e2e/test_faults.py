@@ -178,7 +178,8 @@ def test_idle_tls_connections_do_not_delay_a_stop(start: Start, tmp_path: Path, 
 def test_the_limit_of_open_files_is_raised(start: Start, tmp_path: Path) -> None:
     """At a usual soft limit of 1,024, connections took the descriptors that the writer opens segments with."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    few = psutil.Process().num_fds() + 64
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
     try:
         settings = {"server.workers": 1, "limits.max_connections": 2_000_000_000}
         daemon = start(tmp_path, ready=False, **settings)
