@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from benchmarks import client, peers, profiling, results, rsyslog, scenarios, syslog_ng, table
+from benchmarks import client, fairness, peers, profiling, results, rsyslog, scenarios, syslog_ng, table
 from benchmarks.errors import BenchmarkError, UnavailableError
 from benchmarks.goals import judge
 from benchmarks.load import MIXED
@@ -26,7 +26,18 @@ from benchmarks.outcome import Load, Outcome, Peer, Skipped
 from benchmarks.scenarios import Plan
 from ingestd import certs
 
-PARTS: Final = ("start", *scenarios.FORMATS, "udp", "overload", "slow", "ack", "client", "profile", "peers")
+PARTS: Final = (
+    "start",
+    *scenarios.FORMATS,
+    "udp",
+    "overload",
+    "slow",
+    "ack",
+    "fairness",
+    "client",
+    "profile",
+    "peers",
+)
 
 #: What each peer is sent with each setting.
 PEER_RECORDS: Final = 2_000_000
@@ -53,6 +64,7 @@ class Run:
             "overload": lambda: self._load(scenarios.udp_overload(self._plan)),
             "slow": lambda: self._load(scenarios.slow_writer(self._plan)),
             "ack": self._acknowledged,
+            "fairness": self._fairness,
             "client": self._client,
             "profile": self._profile,
             "peers": self._peers,
@@ -77,6 +89,10 @@ class Run:
         loads, self.outcome.acknowledged = scenarios.acknowledged(self._plan)
         for load in loads:
             self._load(load)
+
+    def _fairness(self) -> None:
+        plan = self._plan
+        self.outcome.fairness = list(fairness.measure(plan.folder, plan.certs, 3.0 if self._quick else 15.0))
 
     def _client(self) -> None:
         plan = self._plan

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.load import MIXED
-from benchmarks.outcome import Acknowledged, ClientCost, Goal, Load, Outcome
+from benchmarks.outcome import Acknowledged, ClientCost, Fairness, Goal, Load, Outcome
 from benchmarks.scenarios import UDP_RATE, median
 
 #: Per record of the workers, by format.
@@ -36,6 +36,8 @@ ACK_CPU: Final = 1.15
 #: From a batch's being due to its ACK, at a tenth of the largest load.
 ACK_P50_S: Final = 0.010
 ACK_P99_S: Final = 0.050
+#: The same for a quiet client whose worker others keep busy.
+FAIR_P99_S: Final = 0.100
 
 #: Of an open-loop rate, what a sender may fall short of and still count as having offered it.
 _OFFERED: Final = 0.99
@@ -46,6 +48,7 @@ def judge(outcome: Outcome) -> list[Goal]:
     goals = [goal for load in outcome.loads for goal in (*_of(load), *_mixed(load, outcome))]
     if outcome.acknowledged is not None:
         goals += _acknowledged(outcome.acknowledged)
+    goals += [_fairness(found) for found in outcome.fairness]
     goals += [_client(cost) for cost in outcome.clients]
     if outcome.startups_s:
         taken_s = median(outcome.startups_s)
@@ -125,6 +128,11 @@ def _acknowledged(found: Acknowledged) -> Iterator[Goal]:
     for which, taken_s, limit_s in (("p50", found.p50_s, ACK_P50_S), ("p99", found.p99_s, ACK_P99_S)):
         at = f"{name}, {found.rate:,}/s: ACK {which}"
         yield Goal(at, f"< {limit_s * 1e3:.0f} ms", f"{taken_s * 1e3:.1f} ms", taken_s < limit_s)
+
+
+def _fairness(found: Fairness) -> Goal:
+    name = f"a quiet client beside {found.beside}: ACK p99"
+    return Goal(name, f"< {FAIR_P99_S * 1e3:.0f} ms", f"{found.p99_s * 1e3:.1f} ms", found.p99_s < FAIR_P99_S)
 
 
 def _client(cost: ClientCost) -> Goal:

@@ -123,6 +123,15 @@ class ClientCost(msgspec.Struct, frozen=True, kw_only=True):
     records_per_s: float
 
 
+class Fairness(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a quiet client's batches waited for their ACK while others sent at full speed to its worker."""
+
+    beside: str
+    batches: int
+    p50_s: float
+    p99_s: float
+
+
 class Skipped(msgspec.Struct, frozen=True):
     """A part that could not be measured here."""
 
@@ -153,6 +162,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     anatomies: list[Anatomy] = []
     clients: list[ClientCost] = []
     acknowledged: Acknowledged | None = None
+    fairness: list[Fairness] = []
     skipped: list[Skipped] = []
     goals: list[Goal] = []
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from benchmarks import anatomy
-from benchmarks.outcome import ClientCost, Load, Outcome, Peer, Stage
+from benchmarks.outcome import ClientCost, Fairness, Load, Outcome, Peer, Stage
 from benchmarks.scenarios import median
 
 T = TypeVar("T")
@@ -71,6 +71,14 @@ _CLIENT_COLUMNS: Final[tuple[tuple[str, Callable[[ClientCost], str]], ...]] = (
 )
 
 
+_FAIRNESS_COLUMNS: Final[tuple[tuple[str, Callable[[Fairness], str]], ...]] = (
+    ("beside, at full speed", lambda found: found.beside),
+    ("p50 ms", lambda found: f"{found.p50_s * 1e3:.1f}"),
+    ("p99 ms", lambda found: f"{found.p99_s * 1e3:.1f}"),
+    ("batches", lambda found: f"{found.batches:,}"),
+)
+
+
 def tables(outcome: Outcome) -> list[Table]:
     """What was measured, the goals last."""
     over_tls = [load for load in outcome.loads if load.name == f"{load.format} TLS"]
@@ -81,6 +89,7 @@ def tables(outcome: Outcome) -> list[Table]:
         ),
         _of("Peers", _PEER_COLUMNS, sorted(outcome.peers, key=lambda peer: peer.format)),
         _of("Client library, JSON over TLS, spooled and acknowledged", _CLIENT_COLUMNS, outcome.clients),
+        _of("A quiet client's wait for its ACK, one worker", _FAIRNESS_COLUMNS, outcome.fairness),
         _anatomies(outcome),
         _functions(outcome),
         _stages(outcome),

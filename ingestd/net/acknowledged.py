@@ -196,6 +196,11 @@ class Acknowledged:
         if not self._waiting and not self._gone:
             self._peer.send(b"ERR shutting down\n")
 
+    @property
+    def idle(self) -> bool:
+        """Whether no batch is on its way to the disk."""
+        return not self._waiting
+
     def check_fence(self) -> None:
         """End this connection if its client has a newer one."""
         if self._claim is not None and not self._sequences.holds(self._claim):

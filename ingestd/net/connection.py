@@ -1,7 +1,7 @@
 """One TCP sender: reads its header (net/header.py), opens a door (pipeline.py), and then passes on what it receives.
 
-Reading stops while the gate is closed, a rate limit is overdrawn, answers are not read, or work is left that did not
-fit into one turn (net/turns.py); an end of the stream is dealt with behind that work.
+Reading stops while the gate is closed, a rate limit is overdrawn, answers are not read, after each turn's work, and
+while work is left that did not fit into one (net/turns.py); an end of the stream is dealt with behind that work.
 
 Two facts of uvloop's TLS shape this file. A paused TLS transport goes on filling its own buffer, and the end of the
 stream would discard that: with read limits of one byte it stops the socket itself, so the end waits behind the
@@ -35,7 +35,7 @@ LINGER_S: Final = 1.0
 UNREAD_BYTES: Final = 64 << 10
 
 #: Why a connection is not read; several at once.
-_GATE, _WORK, _RATE, _ANSWERS = 1, 2, 4, 8
+_GATE, _WORK, _RATE, _ANSWERS, _PASS = 1, 2, 4, 8, 16
 
 _BYTES: Final = index("ingestd_received_bytes_total", "tcp")
 _LIMITED: Final = index("ingestd_rate_limit_pauses_total")
@@ -89,10 +89,13 @@ class Connection(asyncio.Protocol):
         self._named = False
         self._reason: str | None = None
         self._holds = 0
+        self._spared = False  # read although the gate is closed
+        self._halted = False
         self._buckets = server.rates.buckets(source)
         self._waiting: asyncio.TimerHandle | None = None  # for the buckets to fill
         self._steps: Iterator[None] | None = None  # work that is left
         self._behind: list[bytes] = []  # what a transport delivered after it was paused for that
+        self._worked_s = 0.0  # since it last let others go first
         self._slow = False  # whether the last read was more than a turn's work
         self._lost: tuple[Exception | None] | None = None  # how it ended while work was left
         self._answered = False
@@ -125,6 +128,9 @@ class Connection(asyncio.Protocol):
         else:
             self._read_header(data)
         self._account()
+        if self._spared:
+            self._spared = False
+            self._hold(_GATE)
 
     def _read_header(self, data: bytes) -> None:
         self._head += data
@@ -154,11 +160,20 @@ class Connection(asyncio.Protocol):
 
     def _feed(self, way: Way, data: bytes) -> None:
         """Take `data` here and now where that is quickly done; what is left waits for its turn."""
+        began_s = perf_counter()
         self._steps = way.feed(data)
-        if self._slow or self._advance(perf_counter() + TURN_S):
+        if self._slow or self._advance(began_s + TURN_S):
             self._slow = False
             self._hold(_WORK)
             self._server.turns.add(self)
+            return
+        self._worked_s += perf_counter() - began_s
+        if self._worked_s > TURN_S and not self._holds & _PASS:
+            self._worked_s = (
+                0.0  # one pass of the loop may hold 32 reads of a connection, one after the other
+            )
+            self._hold(_PASS)
+            self._server.loop.call_soon(self._release, _PASS)
 
     def _advance(self, ends_s: float) -> bool:
         """Work until `ends_s` (perf_counter), one step at least. Whether work is left."""
@@ -256,11 +271,20 @@ class Connection(asyncio.Protocol):
         self._server.closed(self, self._reason)
 
     def pause(self) -> None:
-        """The gate closes."""
+        """The gate closes. A client that waits for nothing may send once more: it is not the one to wait for others."""
+        if isinstance(self._way, Acknowledged) and self._way.idle:
+            self._spared = True
+        else:
+            self._hold(_GATE)
+
+    def halt(self) -> None:
+        """The gate closes for everybody."""
+        self._spared, self._halted = False, True
         self._hold(_GATE)
 
     def resume(self) -> None:
         """The gate opens."""
+        self._spared = self._halted = False
         self.began_s = self.active_s = self._server.time()  # the pause was not the sender's
         self._release(_GATE)
 
@@ -295,6 +319,9 @@ class Connection(asyncio.Protocol):
         if self._lost is None:
             self._answered = True
             self.transport.write(line)
+            if self._holds & _GATE and not self._halted:
+                self._release(_GATE)
+                self.pause()  # perhaps it waits for nothing any more
 
     def announce_drain(self) -> None:
         """Ask a sender that spoke our header to end its stream; one that did not would take it for garbage."""
@@ -324,6 +351,11 @@ class Connection(asyncio.Protocol):
             return
         self.transport.write(b"ERR %b\n" % answer.encode())
         self._server.loop.call_later(LINGER_S, self._close)
+
+    def give_up(self) -> None:
+        """Leave undone the work that is left."""
+        self._steps = None
+        self._behind.clear()
 
     def close(self, reason: str) -> None:
         """End the connection; what was received goes on."""

@@ -272,6 +272,7 @@ class TcpServer:
         for task in tuple(self._handshakes):
             task.cancel()
         for connection in tuple(self._connections):
+            connection.give_up()
             connection.close("drain")
         self.loop.remove_reader(self._inbox)
         for _ in range(100):

@@ -45,6 +45,9 @@ class Turns:
     def pause(self) -> None:
         """The gate closes: `_pass` looks at it."""
 
+    def halt(self) -> None:
+        """It did already."""
+
     def resume(self) -> None:
         self._call()
 

@@ -3,8 +3,9 @@
 Strategy. Batches wait in a `SimpleQueue`; their chunks gather until they are `FRAME_BYTES` of lines or the oldest of
 them is `flush_interval` old, then they become one description and one zstd frame, written at once. A sync follows when
 the oldest unsynced record is `flush_interval` old or `SYNC_BYTES` wait for one; only then are records told back as on
-disk. A client that numbers its batches waits for them: such a batch is committed at once with all that is queued, or
-`COMMIT_GAP_S` after the last commit, so a sync is shared by what comes in while another is under way.
+disk. A client that numbers its batches waits for them: such a batch overtakes those that nobody waits for, and is
+committed at once, or `COMMIT_GAP_S` after the last commit, so a sync is shared by what comes in while another is under
+way.
 
 A disk that fails. Frames are kept in memory until their sync returned. When a write or a sync fails, its segment is
 given up: cut back to its last sync, or marked to be cut by recovery; those frames go to a new one. That is tried for as
@@ -78,7 +79,7 @@ class _Flush(NamedTuple):
     stop: bool
 
 
-_Item = Batch | Pack | list[Rejected] | _Flush
+_Item = Batch | list[Rejected] | _Flush | None
 
 
 class SegmentWriter:
@@ -95,6 +96,7 @@ class SegmentWriter:
         self._tell = listener
         self._durable = durable
         self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._packs: SimpleQueue[Pack] = SimpleQueue()  # each with a None in `_queue`
         mine = settings.mine
         self._building = FrameBuilder(mine.instance, mine.worker, settings.level, mine.counted_frames)
         self._taking_over = TakeOver(settings.folder, mine)
@@ -123,7 +125,8 @@ class SegmentWriter:
         self._queue.put(batch)
 
     def append_pack(self, pack: Pack) -> None:
-        self._queue.put(pack)
+        self._packs.put(pack)
+        self._queue.put(None)
 
     def reject(self, rejected: list[Rejected]) -> None:
         if self._rejects.admit(rejected):
@@ -149,11 +152,14 @@ class SegmentWriter:
             except Empty:
                 self._commit()
                 continue
+            for _ in range(self._packs.qsize()):
+                pack = self._packs.get()
+                self._gather(pack.batches, pack.mark)
+            if self._overdue():
+                self._commit()
             match item:
                 case Batch():
                     self._gather([item])
-                case Pack():
-                    self._gather(item.batches, item.mark)
                 case _Flush(stop=True):
                     self._finish()
                     return
@@ -328,16 +334,17 @@ class SegmentWriter:
     def _give_up(self) -> None:
         """The time is up: all that is not on disk is lost."""
         lost = [entry for frame in self._unsynced for entry in frame.durable]
+        batches: list[Batch] = []
         with contextlib.suppress(Empty):
             while True:
-                item = self._queue.get_nowait()
-                batches = (
-                    [item] if isinstance(item, Batch) else item.batches if isinstance(item, Pack) else []
-                )
-                lost += [
-                    Durable(one.encoded.format, one.transport, one.encoded.records, one.received_ns)
-                    for one in batches
-                ]
+                if isinstance(item := self._queue.get_nowait(), Batch):
+                    batches.append(item)
+        while not self._packs.empty():
+            batches += self._packs.get().batches
+        lost += [
+            Durable(one.encoded.format, one.transport, one.encoded.records, one.received_ns)
+            for one in batches
+        ]
         log.error("gave up on %d records that could not be written", sum(entry.records for entry in lost))
         self._tell(Lost(lost))
 
