@@ -97,7 +97,8 @@ class Connection(asyncio.Protocol):
         self._behind: list[bytes] = []  # what a transport delivered after it was paused for that
         self._worked_s = 0.0  # since it last let others go first
         self._slow = False  # whether the last read was more than a turn's work
-        self._lost: tuple[Exception | None] | None = None  # how it ended while work was left
+        self._lost: tuple[Exception | None] | None = None  # how it ended, perhaps while work was left
+        self._told = False  # whether the server knows that it ended
         self._answered = False
         self.held_bytes = 0
         self.began_s = self.active_s = server.time()
@@ -169,9 +170,8 @@ class Connection(asyncio.Protocol):
             return
         self._worked_s += perf_counter() - began_s
         if self._worked_s > TURN_S and not self._holds & _PASS:
-            self._worked_s = (
-                0.0  # one pass of the loop may hold 32 reads of a connection, one after the other
-            )
+            # One pass of the loop may hold 32 reads of a connection, one after the other.
+            self._worked_s = 0.0
             self._hold(_PASS)
             self._server.loop.call_soon(self._release, _PASS)
 
@@ -258,6 +258,8 @@ class Connection(asyncio.Protocol):
             self._end(exc)
 
     def _end(self, exc: Exception | None) -> None:
+        if self._told:
+            return  # its turn came when it was over: there are none while the gate is closed
         if self._way is None and self._head:
             self._open(Header("auto", False, self._head))  # ended within what might have become a header
             if self._steps is not None:
@@ -267,6 +269,7 @@ class Connection(asyncio.Protocol):
         if self._reason is None:
             self._reason = "eof" if exc is None else "tls_error" if isinstance(exc, ssl.SSLError) else "reset"
         self._way = None
+        self._told = True
         self._account()
         self._server.closed(self, self._reason)
 

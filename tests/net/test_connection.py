@@ -152,6 +152,24 @@ def test_who_is_evicted_is_told_and_its_work_is_given_up() -> None:
     run(scene)
 
 
+def test_who_ends_while_its_turn_waits_for_the_gate_ends_once() -> None:
+    async def scene(house: House) -> None:
+        with await connected(house) as dear:
+            await send(dear, LOT)
+            await until(lambda: DearDoor.pieces > 1)
+            house.gate.add(1 << 40)
+            (connection,) = house.tcp._connections
+            connection.evict()
+            await until(lambda: closed(house, "memory_budget") == 1)
+        house.gate.free(1 << 40)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert closed(house, "memory_budget") == 1
+        assert house.slot[index("ingestd_connections_open")] == 0
+
+    run(scene)
+
+
 def test_over_the_budget_the_one_that_holds_most_goes() -> None:
     async def scene(house: House) -> None:
         with await connected(house) as large, await connected(house) as small:
