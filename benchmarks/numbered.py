@@ -10,14 +10,15 @@ measured in client.py.)
 from __future__ import annotations
 
 import json
+import select
 import socket
 import ssl
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,25 +81,24 @@ class Lane:
         plain = socket.create_connection(address, timeout=PATIENCE_S)
         self._socket = tls.wrap_socket(plain, server_hostname="localhost")
         self._socket.sendall(b"INGEST/1 json ack=1 client=%b-%d\n" % (run.encode(), number))
-        self._answers = self._socket.makefile("rb")
-        if (answer := self._answers.readline()) != b"OK 0\n":
+        if (answer := self._read()) != b"OK 0\n":
             raise BenchmarkError(f"expected OK 0, was answered {answer!r}")
-        self._due: deque[float] = deque()
-        self._room = threading.Semaphore(WINDOW)
-        self._acknowledged = threading.Event()
+        self._answered = b""  # of a line that is not whole yet
+        self._due: deque[float] = deque()  # of the batches without an ACK
         self.latencies_s: list[float] = []
         self.bytes = 0
         self.batches = 0
 
     def run(self, end_s: float, interval_s: float) -> None:
-        """Send until `end_s` (time.monotonic), a batch each `interval_s`, and wait for the last ACK."""
-        reader = threading.Thread(target=self._read)
-        reader.start()
+        """Send until `end_s` (time.monotonic), a batch each `interval_s`, and wait for the last ACK.
+
+        One thread does both: a TLS connection must not be read and written at the same time.
+        """
         due_s = time.monotonic()
         while due_s < end_s:
-            if interval_s and (wait_s := due_s - time.monotonic()) > 0:
-                time.sleep(wait_s)
-            self._room.acquire()
+            while self._hear(max(0.0, due_s - time.monotonic()) if interval_s else 0.0):
+                pass
+            self._wait_for_room(WINDOW)
             first = self._first + self.batches * BATCH
             block = self._renderer.render(first, BATCH, time.time_ns() // 1000)
             self.batches += 1
@@ -106,24 +106,36 @@ class Lane:
             self._due.append(due_s if interval_s else time.monotonic())
             self._socket.sendall(_HEAD.pack(len(block), self.batches) + block)
             due_s = due_s + interval_s if interval_s else time.monotonic()
-        self._socket.sendall(_HEAD.pack(3, self.batches + 1) + b"[]\n")  # nothing in it: its ACK is the end
-        reader.join()
-        self._answers.close()
+        self._wait_for_room(1)
         self._socket.close()
 
-    def _read(self) -> None:
-        done = 0
-        for line in self._answers:
+    def _wait_for_room(self, window: int) -> None:
+        while len(self._due) >= window:
+            if not self._hear(PATIENCE_S):
+                raise BenchmarkError(f"no ACK for {PATIENCE_S:.0f} s")
+
+    def _hear(self, wait_s: float) -> bool:
+        """Take the ACKs that are there, or come in time; whether there were any."""
+        if not self._socket.pending() and not select.select([self._socket], [], [], wait_s)[0]:
+            return False
+        self._take(self._read())
+        return True
+
+    def _read(self) -> bytes:
+        data = self._socket.recv(1 << 16)
+        if not data:
+            raise BenchmarkError("the daemon closed a connection with acknowledgements")
+        return data
+
+    def _take(self, data: bytes) -> None:
+        *lines, self._answered = (self._answered + data).split(b"\n")
+        now_s = time.monotonic()
+        for line in lines:
             word, _, sequence = line.partition(b" ")
             if word != b"ACK":
                 raise BenchmarkError(f"was answered {line!r}")
-            now_s = time.monotonic()
-            while done < int(sequence):
-                done += 1
-                if not self._due:
-                    return  # that was the last
+            while len(self.latencies_s) < int(sequence):
                 self.latencies_s.append(now_s - self._due.popleft())
-                self._room.release()
 
     @property
     def confirmed(self) -> tuple[int, int]:
@@ -140,13 +152,10 @@ def main() -> None:
     lanes = [Lane(lane, ("127.0.0.1", int(port)), tls, pool, run) for lane in numbers]
     begun_s, cpu_s = time.monotonic(), time.process_time()
     interval_s = BATCH * CONNECTIONS / int(rate) if int(rate) else 0.0
-    threads = [
-        threading.Thread(target=lane.run, args=(begun_s + float(seconds), interval_s)) for lane in lanes
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(lanes)) as threads:
+        ends = [threads.submit(lane.run, begun_s + float(seconds), interval_s) for lane in lanes]
+    for end in ends:
+        end.result()
     answer = {
         "confirmed": [lane.confirmed for lane in lanes if lane.latencies_s],
         "bytes": sum(lane.bytes for lane in lanes),
