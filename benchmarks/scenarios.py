@@ -21,6 +21,7 @@ from benchmarks import numbered, procfs, validation
 from benchmarks.daemon import WORKERS, Daemon
 from benchmarks.load import MIXED, RECORDS_PER_DATAGRAM, Offer, Sent, Target, Verdict, send, verify
 from benchmarks.outcome import Acknowledged, Load
+from benchmarks.yardstick import Yardstick
 
 #: zstd level at which the writer takes a fraction of what the loop can decode: a slow disk, without a slow disk.
 SLOW_LEVEL: Final = 12
@@ -95,10 +96,10 @@ def acknowledged(plan: Plan) -> tuple[list[Load], Acknowledged]:
         name = "json TLS, acknowledged, a tenth"
         tenth = _drive(daemon, plan, name, "json", "tls", Offer(plan.format_s, rate), sender=sender)
     latencies_s.sort()
-    best = [min(found, key=lambda load: load.cpu_us) for found in loads.values()]
+    best = [min(found, key=lambda load: load.scaled_us) for found in loads.values()]
     return [*best, tenth], Acknowledged(
         throughput=median([acked.records_per_s / streamed.records_per_s for streamed, acked in pairs]),
-        cpu=median([acked.cpu_us / streamed.cpu_us for streamed, acked in pairs]),
+        cpu=median([acked.scaled_us / streamed.scaled_us for streamed, acked in pairs]),
         rate=rate,
         p50_s=latencies_s[len(latencies_s) // 2],
         p99_s=latencies_s[len(latencies_s) * 99 // 100],
@@ -167,7 +168,8 @@ def _drive(
     before, used = daemon.settle(), daemon.use()
     buckets = daemon.latency_buckets()
     others = procfs.Others()
-    sent = (sender or _send)(daemon, plan, format_, transport, offer, "load")
+    with Yardstick() as machine:
+        sent = (sender or _send)(daemon, plan, format_, transport, offer, "load")
     after, use = daemon.settle(), daemon.use().since(used)
     others_cores = others.cores(use.process)
     p50_s, p99_s = (quantile(q, buckets, daemon.latency_buckets()) for q in (0.5, 0.99))
@@ -202,6 +204,7 @@ def _drive(
         p50_s=p50_s,
         p99_s=p99_s,
         others_cores=others_cores,
+        slowness=machine.factor,
         offered_per_s=float(offer.rate),
         datagrams=-(-sent.sent // RECORDS_PER_DATAGRAM) if is_udp else 0,
         received_datagrams=_moved(before, after, "udp", "datagrams"),
