@@ -11,10 +11,10 @@ from typing import IO, Final
 import orjson
 
 from ingestd import __version__
+from ingestd.ask import STATE_FILE
 from ingestd.config import Config
 from ingestd.errors import StartError
 
-STATE_FILE: Final = "ingestd.json"
 LOCK_FILE: Final = ".lock"
 
 
