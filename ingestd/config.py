@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
-from msgspec import Meta, Struct
+from msgspec import Meta, field
 
-from ingestd import config_decode
+from ingestd import config_alerts_check, config_decode
+from ingestd import config_keys as keys
+from ingestd.config_alerts import Alert, Alerts, Heartbeat, Notifier
 from ingestd.config_decode import Key, toml_text
+from ingestd.config_keys import Section
 from ingestd.errors import ConfigError, Problem
 from ingestd.identities import identity
 from ingestd.units import GB, KB, MB
@@ -32,56 +35,46 @@ RESERVED_FIELDS: Final = frozenset({"timestamp", "level", "service", "message", 
 _INT_MAX: Final = 2**31 - 1  # the kernel takes socket buffer sizes and backlogs as a C int
 
 
-def _size(description: str, least: int, most: int | None = None) -> Meta:
-    return Meta(description=description, ge=least, le=most, extra={"unit": "bytes"})
-
-
-def _duration(description: str, least: float = 0.0) -> Meta:
-    return Meta(description=description, ge=least, extra={"unit": "seconds"})
-
-
-def _count(description: str, unit: str, least: int, most: int) -> Meta:
-    return Meta(description=description, ge=least, le=most, extra={"unit": unit})
-
-
-def _text(description: str) -> Meta:
-    return Meta(description=description)
-
-
-class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What all sections share: frozen, keyword-only, no key that is not declared."""
-
-
 class Server(Section, frozen=True):
-    workers: Annotated[int, _count("worker processes; 0 is one per core", "processes", 0, 1024)] = 0
+    workers: Annotated[int, keys.count("worker processes; 0 is one per core", "processes", 0, 1024)] = 0
     data_dir: Annotated[str, Meta(description="folder of the segments", min_length=1)] = "data"
     state_dir: Annotated[str, Meta(description="folder of ingestd.json and the registry", min_length=1)] = (
         "state"
     )
-    drain_timeout: Annotated[float, _duration("longest time a stop spends on what clients had sent")] = 10.0
-    reload_timeout: Annotated[float, _duration("longest time old connections go on after a reload")] = 3600.0
-    heartbeat_timeout: Annotated[float, _duration("a worker silent for so long is replaced", 0.1)] = 10.0
-    client_ttl: Annotated[float, _duration("a client unseen for so long is forgotten", 60.0)] = 7 * 86_400.0
+    drain_timeout: Annotated[float, keys.duration("longest time a stop spends on what clients had sent")] = (
+        10.0
+    )
+    reload_timeout: Annotated[float, keys.duration("longest time old connections go on after a reload")] = (
+        3600.0
+    )
+    heartbeat_timeout: Annotated[float, keys.duration("a worker silent for so long is replaced", 0.1)] = 10.0
+    client_ttl: Annotated[float, keys.duration("a client unseen for so long is forgotten", 60.0)] = (
+        7 * 86_400.0
+    )
 
 
 class Tcp(Section, frozen=True):
-    address: Annotated[str, _text("IP address to listen on; 0.0.0.0 or :: is every one")] = "127.0.0.1"
-    port: Annotated[int, _count("TCP port; 0 takes a free one", "", 0, 65535)] = 3001
-    cert: Annotated[str, _text("PEM file of the server certificate and its chain")] = "certs/server.crt"
-    key: Annotated[str, _text("PEM file of the server's private key, without a passphrase")] = (
+    address: Annotated[str, keys.text("IP address to listen on; 0.0.0.0 or :: is every one")] = "127.0.0.1"
+    port: Annotated[int, keys.count("TCP port; 0 takes a free one", "", 0, 65535)] = 3001
+    cert: Annotated[str, keys.text("PEM file of the server certificate and its chain")] = "certs/server.crt"
+    key: Annotated[str, keys.text("PEM file of the server's private key, without a passphrase")] = (
         "certs/server.key"
     )
-    client_ca: Annotated[str, _text("PEM file of CAs; clients must then show a certificate of theirs")] = ""
-    plaintext: Annotated[bool, _text("listen without TLS")] = False
+    client_ca: Annotated[
+        str, keys.text("PEM file of CAs; clients must then show a certificate of theirs")
+    ] = ""
+    plaintext: Annotated[bool, keys.text("listen without TLS")] = False
     backlog: Annotated[
-        int, _count("connections the kernel queues per worker", "connections", 1, _INT_MAX)
+        int, keys.count("connections the kernel queues per worker", "connections", 1, _INT_MAX)
     ] = 4096
 
 
 class Udp(Section, frozen=True):
-    address: Annotated[str, _text("IP address to listen on; 0.0.0.0 or :: is every one")] = "127.0.0.1"
-    port: Annotated[int, _count("UDP port; 0 takes a free one", "", 0, 65535)] = 3002
-    receive_buffer: Annotated[int, _size("kernel buffer (SO_RCVBUF) per worker", 4 * KB, _INT_MAX)] = 32 * MB
+    address: Annotated[str, keys.text("IP address to listen on; 0.0.0.0 or :: is every one")] = "127.0.0.1"
+    port: Annotated[int, keys.count("UDP port; 0 takes a free one", "", 0, 65535)] = 3002
+    receive_buffer: Annotated[int, keys.size("kernel buffer (SO_RCVBUF) per worker", 4 * KB, _INT_MAX)] = (
+        32 * MB
+    )
 
 
 class Listen(Section, frozen=True):
@@ -90,98 +83,109 @@ class Listen(Section, frozen=True):
 
 
 class Http(Section, frozen=True):
-    address: Annotated[str, _text("IP address of metrics, health and the live page")] = "127.0.0.1"
-    port: Annotated[int, _count("TCP port; 0 takes a free one", "", 0, 65535)] = 8080
-    cert: Annotated[str, _text("PEM file of a certificate and its chain; empty: without TLS")] = ""
-    key: Annotated[str, _text("PEM file of its private key, without a passphrase")] = ""
-    tokens_file: Annotated[str, _text("file of tokens: all but the health checks needs one of them")] = ""
-    allow_anonymous: Annotated[bool, _text("answer other machines without a token")] = False
+    address: Annotated[str, keys.text("IP address of metrics, health and the live page")] = "127.0.0.1"
+    port: Annotated[int, keys.count("TCP port; 0 takes a free one", "", 0, 65535)] = 8080
+    cert: Annotated[str, keys.text("PEM file of a certificate and its chain; empty: without TLS")] = ""
+    key: Annotated[str, keys.text("PEM file of its private key, without a passphrase")] = ""
+    tokens_file: Annotated[str, keys.text("file of tokens: all but the health checks needs one of them")] = ""
+    allow_anonymous: Annotated[bool, keys.text("answer other machines without a token")] = False
 
 
 class Segment(Section, frozen=True):
-    max_bytes: Annotated[int, _size("a segment is closed at this size on disk", KB)] = 50 * MB
-    max_age: Annotated[float, _duration("a segment is closed at this age", 0.01)] = 3600.0
+    max_bytes: Annotated[int, keys.size("a segment is closed at this size on disk", KB)] = 50 * MB
+    max_age: Annotated[float, keys.duration("a segment is closed at this age", 0.01)] = 3600.0
     # zstd's own range is wider; above 19 a worker's memory would grow by hundreds of megabytes.
-    level: Annotated[int, _count("zstd level", "zstd level", -7, 19)] = 1
-    flush_interval: Annotated[float, _duration("records reach the disk at least so often", 0.001)] = 1.0
+    level: Annotated[int, keys.count("zstd level", "zstd level", -7, 19)] = 1
+    flush_interval: Annotated[float, keys.duration("records reach the disk at least so often", 0.001)] = 1.0
 
 
 class Buffer(Section, frozen=True):
-    high_water: Annotated[int, _size("queued for the writer: TCP reading pauses above it", KB)] = 32 * MB
-    low_water: Annotated[int, _size("queued for the writer: TCP reading resumes below it", 0)] = 16 * MB
+    high_water: Annotated[int, keys.size("queued for the writer: TCP reading pauses above it", KB)] = 32 * MB
+    low_water: Annotated[int, keys.size("queued for the writer: TCP reading resumes below it", 0)] = 16 * MB
 
 
 class Retention(Section, frozen=True):
-    max_total_bytes: Annotated[int, _size("oldest closed segments go above this; 0 is off", 0)] = 0
-    max_age: Annotated[float, _duration("closed segments go at this age; 0 is off")] = 0.0
-    min_free_bytes: Annotated[int, _size("oldest go while the disk has less free; 0 is off", 0)] = 0
+    max_total_bytes: Annotated[int, keys.size("oldest closed segments go above this; 0 is off", 0)] = 0
+    max_age: Annotated[float, keys.duration("closed segments go at this age; 0 is off")] = 0.0
+    min_free_bytes: Annotated[int, keys.size("oldest go while the disk has less free; 0 is off", 0)] = 0
 
 
 class Limits(Section, frozen=True):
-    max_record_bytes: Annotated[int, _size("a longer record is rejected, the stream goes on", 64, GB)] = MB
-    max_batch_bytes: Annotated[
-        int, _size("a larger batch of a client with acknowledgements is refused", KB, GB)
-    ] = 16 * MB
-    max_connections: Annotated[int, _count("open TCP connections over all", "connections", 1, _INT_MAX)] = (
-        10_000
+    max_record_bytes: Annotated[int, keys.size("a longer record is rejected, the stream goes on", 64, GB)] = (
+        MB
     )
+    max_batch_bytes: Annotated[
+        int, keys.size("a larger batch of a client with acknowledgements is refused", KB, GB)
+    ] = 16 * MB
+    max_connections: Annotated[
+        int, keys.count("open TCP connections over all", "connections", 1, _INT_MAX)
+    ] = 10_000
     max_connections_per_source: Annotated[
         int,
-        _count(
+        keys.count(
             "open TCP connections of one IP address, in each worker; 0 is off", "connections", 0, _INT_MAX
         ),
     ] = 0
     connection_rate: Annotated[
-        int, _size("bytes per second of one TCP connection, read no faster; 0 is off", 0)
+        int, keys.size("bytes per second of one TCP connection, read no faster; 0 is off", 0)
     ] = 0
     source_rate: Annotated[
-        int, _size("bytes per second of one IP address, in each worker; UDP over it is dropped; 0 is off", 0)
+        int,
+        keys.size("bytes per second of one IP address, in each worker; UDP over it is dropped; 0 is off", 0),
     ] = 0
-    rate_burst: Annotated[float, _duration("so many seconds' worth of a rate may come at once", 0.01)] = 1.0
+    rate_burst: Annotated[float, keys.duration("so many seconds' worth of a rate may come at once", 0.01)] = (
+        1.0
+    )
     memory_budget: Annotated[
-        int, _size("held for all connections of a worker; over it those that hold most are closed", MB)
+        int, keys.size("held for all connections of a worker; over it those that hold most are closed", MB)
     ] = 256 * MB
-    header_timeout: Annotated[float, _duration("for the TLS handshake and the first bytes", 0.01)] = 10.0
-    idle_timeout: Annotated[float, _duration("a connection silent for so long is closed", 0.01)] = 3600.0
-    rejects_max_bytes: Annotated[int, _size("size of a rejects file; one older is kept", KB)] = 10 * MB
+    header_timeout: Annotated[float, keys.duration("for the TLS handshake and the first bytes", 0.01)] = 10.0
+    idle_timeout: Annotated[float, keys.duration("a connection silent for so long is closed", 0.01)] = 3600.0
+    rejects_max_bytes: Annotated[int, keys.size("size of a rejects file; one older is kept", KB)] = 10 * MB
 
 
 class Auth(Section, frozen=True):
-    networks: Annotated[tuple[str, ...], _text("networks that may send, TCP and UDP; none: all")] = ()
+    networks: Annotated[tuple[str, ...], keys.text("networks that may send, TCP and UDP; none: all")] = ()
     clients: Annotated[
-        tuple[str, ...], _text("client certificates that may send; none: all of client_ca")
+        tuple[str, ...], keys.text("client certificates that may send; none: all of client_ca")
     ] = ()
-    tokens_file: Annotated[str, _text("file of tokens: each connection must show one of them")] = ""
-    tokenless_networks: Annotated[tuple[str, ...], _text("networks that may send without a token")] = ()
+    tokens_file: Annotated[str, keys.text("file of tokens: each connection must show one of them")] = ""
+    tokenless_networks: Annotated[tuple[str, ...], keys.text("networks that may send without a token")] = ()
 
 
 class Enrich(Section, frozen=True):
-    environment: Annotated[str, _text("field `environment` of every record; empty adds none")] = ""
-    app_version: Annotated[str, _text("field `app_version` of every record; empty adds none")] = ""
+    environment: Annotated[str, keys.text("field `environment` of every record; empty adds none")] = ""
+    app_version: Annotated[str, keys.text("field `app_version` of every record; empty adds none")] = ""
     default_service: Annotated[str, Meta(description="service of a record with none", min_length=1)] = (
         "unknown"
     )
-    fields: Annotated[dict[str, str], _text("further fields of every record, by name")] = {}
+    fields: Annotated[dict[str, str], keys.text("further fields of every record, by name")] = field(
+        default_factory=dict
+    )
 
 
 class Syslog(Section, frozen=True):
-    timezone: Annotated[str, _text("zone of syslog times that name none, such as Europe/Berlin")] = "UTC"
+    timezone: Annotated[str, keys.text("zone of syslog times that name none, such as Europe/Berlin")] = "UTC"
 
 
 class Schema(Section, frozen=True):
     max_future: Annotated[
-        float, _duration("a record with a later timestamp is rejected, syslog or journal text put right")
+        float, keys.duration("a record with a later timestamp is rejected, syslog or journal text put right")
     ] = 86_400.0
     min_timestamp: Annotated[
-        str, _text("a record with an earlier timestamp is rejected, syslog or journal text put right")
+        str, keys.text("a record with an earlier timestamp is rejected, syslog or journal text put right")
     ] = "1970-01-01T00:00:00Z"
-    max_message_chars: Annotated[int, _count("a longer message is rejected", "characters", 1, GB)] = 1_000_000
-    services: Annotated[dict[str, str], _text("JSON schema of a service's records, subject[@version]")] = {}
+    max_message_chars: Annotated[int, keys.count("a longer message is rejected", "characters", 1, GB)] = (
+        1_000_000
+    )
+    services: Annotated[
+        dict[str, str], keys.text("JSON schema of a service's records, subject[@version]")
+    ] = field(default_factory=dict)
 
 
 class Registry(Section, frozen=True):
-    token: Annotated[str, _text("secret that writing schemas needs; empty asks for none")] = ""
-    max_body_bytes: Annotated[int, _size("a request with more is refused", KB, 64 * MB)] = MB
+    token: Annotated[str, keys.text("secret that writing schemas needs; empty asks for none")] = ""
+    max_body_bytes: Annotated[int, keys.size("a request with more is refused", KB, 64 * MB)] = MB
 
 
 class Config(Section, frozen=True):
@@ -199,14 +203,18 @@ class Config(Section, frozen=True):
     syslog: Syslog = Syslog()
     schema: Schema = Schema()
     registry: Registry = Registry()
+    alerts: Alerts = Alerts()
+    heartbeat: Heartbeat = Heartbeat()
+    alert: tuple[Alert, ...] = ()
+    notifier: tuple[Notifier, ...] = ()
 
 
 _SCHEMA: Final = config_decode.Schema.of(Config)
 
 
 def describe() -> tuple[Key, ...]:
-    """Every key in the order of the file, for documentation and its tests."""
-    return tuple(_SCHEMA.keys.values())
+    """Every key in the order of the file, for documentation and its tests; those of [[name]] as `name.key`."""
+    return tuple(_SCHEMA.all_keys())
 
 
 def default_path() -> Path | None:
@@ -273,6 +281,7 @@ def _broken_rules(config: Config) -> Iterator[Problem]:
         reason = "has no effect without TLS; remove it, or set listen.tcp.plaintext = false"
         yield Problem("listen.tcp.client_ca", toml_text(tcp.client_ca), reason, ("listen.tcp.plaintext",))
     yield from _broken_auth_rules(config)
+    yield from config_alerts_check.broken_rules(config.alert, config.notifier)
     batch, budget = config.limits.max_batch_bytes, config.limits.memory_budget
     if budget < batch:
         reason = f"must be at least limits.max_batch_bytes, which is {toml_text(batch, 'bytes')}"

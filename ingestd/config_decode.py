@@ -11,14 +11,14 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, get_args
 
 import msgspec
 from msgspec import inspect
 
 from ingestd.errors import Problem
-from ingestd.units import format_duration, format_size, parse_duration, parse_size
+from ingestd.units import format_duration, format_size, parse_duration, parse_number, parse_size
 
 _REFERENCE: Final = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
 _MAX_SHOWN_CHARS: Final = 80
@@ -42,8 +42,8 @@ class Key:
 
     @property
     def default_text(self) -> str:
-        """The default as it would be written in the file."""
-        return toml_text(self.default, self.unit)
+        """The default as it would be written in the file; `unset` for one that cannot be."""
+        return "unset" if self.default is None else toml_text(self.default, self.unit)
 
     @property
     def allowed(self) -> str:
@@ -63,6 +63,12 @@ class Key:
                 return f"a whole number{self._range()}"
             case inspect.FloatType() if self.unit == "seconds":
                 return f'a duration such as "250ms", "10s" or "1h30m"{self._range()}'
+            case inspect.FloatType():
+                return f'a number such as 100, 0.8 or "80%"{self._range()}'
+            case inspect.LiteralType():
+                # As declared: msgspec sorts them.
+                values = get_args(get_args(self.annotation)[0])
+                return f"one of {', '.join(toml_text(value) for value in values if value)}"
         raise TypeError(f"{self.path}: no way to read a {type(self.type).__name__} from TOML")
 
     def _range(self) -> str:
@@ -80,22 +86,33 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The keys and tables of a tree of Structs, by dotted path."""
+    """The keys and tables of a tree of Structs, by dotted path, and the schema of one table of each [[array]]."""
 
     root: type[msgspec.Struct]
     keys: Mapping[str, Key]
     tables: frozenset[str]
+    arrays: Mapping[str, "Schema"]
 
     @classmethod
     def of(cls, root: type[msgspec.Struct]) -> "Schema":
         keys: dict[str, Key] = {}
         tables: set[str] = set()
-        for path, key in _declared(root):
-            if key is None:
+        arrays: dict[str, Schema] = {}
+        for path, found in _declared(root):
+            if found is None:
                 tables.add(path)
+            elif isinstance(found, Key):
+                keys[path] = found
             else:
-                keys[path] = key
-        return cls(root, keys, frozenset(tables))
+                arrays[path] = found
+        return cls(root, keys, frozenset(tables), arrays)
+
+    def all_keys(self) -> Iterator[Key]:
+        """The keys, and those of each array with its name in front."""
+        yield from self.keys.values()
+        for name, schema in self.arrays.items():
+            for key in schema.all_keys():
+                yield replace(key, path=f"{name}.{key.path}")
 
     def decode(self, document: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Any, list[Problem]]:
         """An instance of the root, and what is wrong; each wrong key has its default in the instance."""
@@ -132,7 +149,9 @@ class Schema:
                 if isinstance(given, dict):
                     yield from self._decode_table(given, f"{path}.", environ, into.setdefault(name, {}))
                 else:
-                    yield Problem(path, toml_text(given), f"this is a section; write [{path}] above its keys")
+                    yield Problem(path, _masked(path, toml_text(given)), self._section_hint(path, given))
+            elif path in self.arrays:
+                yield from self.arrays[path]._decode_array(given, path, environ, into.setdefault(name, []))
             elif path not in self.keys:
                 yield Problem(path, _masked(path, toml_text(given)), f"unknown key; {self._suggest(path)}")
             elif isinstance(self.keys[path].type, inspect.DictType) and isinstance(given, dict):
@@ -143,9 +162,31 @@ class Schema:
                 except _UnusableError as why:
                     yield Problem(path, _masked(path, why.given), why.reason)
 
+    def _decode_array(
+        self, given: object, name: str, environ: Mapping[str, str], into: list[dict[str, Any]]
+    ) -> Iterator[Problem]:
+        """The tables of `[[name]]`, of each of which this is the schema."""
+        if not isinstance(given, list) or not all(isinstance(table, dict) for table in given):
+            reason = f"there may be several of these; write [[{name}]] above the keys of each"
+            yield Problem(name, "", reason)
+            return
+        for number, table in enumerate(given, 1):
+            values: dict[str, Any] = {}
+            problems = list(self._decode_table(table, "", environ, values))
+            into.append(values)
+            where = table_label(name, number, values.get("name", ""))
+            for problem in problems:
+                yield replace(problem, key=f"{where}: {problem.key}")
+
+    def _section_hint(self, path: str, given: object) -> str:
+        near = difflib.get_close_matches(path, self.arrays, n=1) if isinstance(given, list) else []
+        if near:
+            return f"this is a section, of which there is one; did you mean [[{near[0]}]]?"
+        return f"this is a section; write [{path}] above its keys"
+
     def _suggest(self, path: str) -> str:
         prefix, _, leaf = path.rpartition(".")
-        known = [*self.keys, *sorted(self.tables)]
+        known = [*self.keys, *sorted(self.tables), *self.arrays]
         siblings = {p.rpartition(".")[2]: p for p in known if p.rpartition(".")[0] == prefix}
         near = [siblings[name] for name in difflib.get_close_matches(leaf, siblings, n=1)]
         near += difflib.get_close_matches(path, [p for p in known if p.rpartition(".")[2] == leaf], 1, 0.0)
@@ -153,6 +194,11 @@ class Schema:
         if near:
             return f"did you mean {near[0]}?"
         return f"known here are {', '.join(siblings)}"
+
+
+def table_label(array: str, number: int, name: object) -> str:
+    """How messages call one table of `[[array]]`: by its name, else by its place, counted from 1."""
+    return f"{array} {toml_text(name)}" if name and isinstance(name, str) else f"[[{array}]] {number}"
 
 
 def toml_text(value: object, unit: str = "") -> str:
@@ -168,7 +214,8 @@ def toml_text(value: object, unit: str = "") -> str:
 
 def _masked(path: str, shown: str) -> str:
     """A value as a message shows it, unless it may be a secret."""
-    return '"…"' if _SECRET.search(path.rpartition(".")[2]) else shown
+    table, _, leaf = path.rpartition(".")
+    return '"…"' if _SECRET.search(leaf) or table.endswith("headers") else shown
 
 
 class _UnusableError(Exception):
@@ -180,11 +227,14 @@ class _UnusableError(Exception):
         self.reason = reason
 
 
-def _declared(section: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, Key | None]]:
-    """Every table (with None) and every key below `section`, in the order they are declared."""
+def _declared(section: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, Key | Schema | None]]:
+    """Every table (with None), key and array below `section`, in the order they are declared."""
     for field in msgspec.structs.fields(section):
-        path = prefix + field.name
-        kind = inspect.type_info(field.type)
+        path = prefix + field.encode_name
+        annotation = field.type
+        if type(None) in get_args(annotation):  # a key whose default cannot be written
+            (annotation,) = (inner for inner in get_args(annotation) if inner is not type(None))
+        kind = inspect.type_info(annotation)
         extra: Mapping[str, Any] = {}
         schema: Mapping[str, Any] = {}
         if isinstance(kind, inspect.Metadata):
@@ -192,10 +242,12 @@ def _declared(section: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple
         if isinstance(kind, inspect.StructType):
             yield path, None
             yield from _declared(kind.cls, f"{path}.")
+        elif isinstance(kind, inspect.VarTupleType) and isinstance(kind.item_type, inspect.StructType):
+            yield path, Schema.of(kind.item_type.cls)
         else:
             default = field.default_factory() if callable(field.default_factory) else field.default
             description = schema.get("description", "")
-            yield path, Key(path, kind, field.type, default, extra.get("unit", ""), description)
+            yield path, Key(path, kind, annotation, default, extra.get("unit", ""), description)
 
 
 def _value(given: object, key: Key, environ: Mapping[str, str]) -> object:
@@ -213,6 +265,8 @@ def _value(given: object, key: Key, environ: Mapping[str, str]) -> object:
             value = parse_size(value)
         elif key.unit == "seconds":
             value = parse_duration(value if isinstance(value, str) else str(given))
+        elif key.unit == "number" and isinstance(value, str):
+            value = parse_number(value)
         # A reference is always written as a string, so that its value may stand for a number or a truth.
         return msgspec.convert(value, key.annotation, strict=value is given)
     except ValueError:  # msgspec.ValidationError is one
@@ -225,12 +279,12 @@ def _decode_strings(
     for name, given in table.items():
         path = f"{prefix}.{name}"
         if not isinstance(given, str):
-            yield Problem(path, toml_text(given), "must be a string, in quotes")
+            yield Problem(path, _masked(path, toml_text(given)), "must be a string, in quotes")
             continue
         try:
             into[name] = _interpolated(given, environ)
         except _UnusableError as why:
-            yield Problem(path, why.given, why.reason)
+            yield Problem(path, _masked(path, why.given), why.reason)
 
 
 def _interpolated(text: str, environ: Mapping[str, str]) -> str:

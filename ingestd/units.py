@@ -31,6 +31,7 @@ _MICROSECONDS_PER: Final = {unit: n * 1_000_000 for unit, n in _SECONDS_PER.item
 
 # Twelve digits hold every sensible size and duration, and a text of thousands never becomes a number.
 _NUMBER: Final = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)"
+_PLAIN_NUMBER: Final = re.compile(rf"{_NUMBER}\s*(%)?", re.ASCII)
 _SIZE: Final = re.compile(rf"{_NUMBER}\s*([kmgt]?i?b)?", re.IGNORECASE | re.ASCII)
 _DURATION: Final = re.compile(rf"(?:{_NUMBER}\s*(?:us|ms|s|m|h|d)\s*)+|0", re.ASCII)
 _DURATION_PART: Final = re.compile(rf"{_NUMBER}\s*(us|ms|s|m|h|d)", re.ASCII)
@@ -52,6 +53,15 @@ def parse_duration(text: str) -> float:
         raise ValueError(f"not a duration: {text!r}")
     parts = _DURATION_PART.findall(stripped)
     return sum(int(Decimal(number) * _MICROSECONDS_PER[unit]) for number, unit in parts) / 1_000_000
+
+
+def parse_number(text: str) -> float:
+    """`"80%"` as 0.8, `"0.8"` and `"100"` as they are. ValueError if it is not a number."""
+    match = _PLAIN_NUMBER.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"not a number: {text!r}")
+    value = Decimal(match[1])
+    return float(value / 100 if match[2] else value)
 
 
 def format_size(size_bytes: int) -> str:

@@ -1,6 +1,7 @@
 """The configuration: defaults, units, references, overrides, and every mistake told in one pass."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from ingestd.errors import ConfigError
 
 Write = Callable[[str], Path]
 """Writes a configuration file and answers its path."""
+
+ARRAYS = ("alert.", "notifier.")
 
 SHIPPED = Path(__file__).parent.parent / "conf" / "ingestd.toml"
 
@@ -50,7 +53,8 @@ def test_the_shipped_file_holds_the_defaults() -> None:
 
 def test_the_shipped_file_names_every_key_with_its_unit() -> None:
     section, comment, seen = "", "", {}
-    for line in SHIPPED.read_text(encoding="utf-8").splitlines():
+    text = SHIPPED.read_text(encoding="utf-8")
+    for line in text.splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif line.startswith("#"):
@@ -61,6 +65,11 @@ def test_the_shipped_file_names_every_key_with_its_unit() -> None:
         comment = ""
     for key in describe():
         if key.path in ("enrich.fields", "schema.services"):
+            continue
+        if key.path.startswith(ARRAYS):
+            assert re.search(
+                rf"^#   {key.path} .*default {re.escape(key.default_text)}$", text, re.MULTILINE
+            ), f"conf/ingestd.toml must tell {key.path} and its default {key.default_text}"
             continue
         assert key.path in seen, f"{key.path} is missing from conf/ingestd.toml"
         assert key.unit in seen[key.path].lower(), (
@@ -348,7 +357,8 @@ def test_every_key_describes_itself() -> None:
 
 
 def test_every_default_reads_back() -> None:
-    keys = [key for key in describe() if key.path not in ("enrich.fields", "schema.services")]
+    tables = ("enrich.fields", "schema.services")
+    keys = [key for key in describe() if key.path not in tables and not key.path.startswith(ARRAYS)]
     assert load(None, [f"{key.path}={key.default_text}" for key in keys]) == Config()
 
 

@@ -1,1 +1,1 @@
-"""Rules over what workers observed and counters say, and whom they tell: in the sidecar, never in the way of a record."""
+"""Rules over what workers observed and counters say, and whom they tell: in the sidecar, in the way of no record."""
