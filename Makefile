@@ -8,16 +8,18 @@ CONFIG ?= conf/ingestd.toml
 ARGS ?=
 FORMAT ?=
 RUNS ?= 20000
+PREFIX ?= /usr/local
+DESTDIR ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test chaos lint fuzz bench demo clean test-commands
+.PHONY: help run test chaos lint fuzz bench demo clean install-service uninstall-service test-commands
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'PYTHON=python3.12 names the interpreter of a new .venv; ARGS="…" is added to the command that is run.'
 
 run: .venv/.installed certs/server.crt ## start the daemon on conf/ingestd.toml (CONFIG=…), with certificates if none are there
@@ -43,6 +45,12 @@ bench: .venv/.installed-bench ## measure speed and memory
 
 demo: .venv/.installed ## run daemon and loadgen together for ten seconds and verify what was stored
 	@tools/demo.sh $(ARGS)
+
+install-service: ## install as a systemd service, or upgrade it (as root; PREFIX=/usr/local DESTDIR= PYTHON=python3)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' PYTHON='$(PYTHON)' systemd/install.sh install
+
+uninstall-service: ## remove the service; keep its data, configuration and user
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' systemd/install.sh uninstall
 
 clean: ## remove .venv and caches; keep data, state and certs
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info

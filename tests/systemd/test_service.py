@@ -1,0 +1,133 @@
+"""The life of the service under a real systemd: start, watchdog, reload, stop, and what a mistake does."""
+
+from __future__ import annotations
+
+import ssl
+
+from tests.daemon import wait_for
+from tests.systemd.service import CERTIFICATES, CONFIG, Service
+
+
+def test_it_is_started_when_it_takes_logs_in_and_says_where(service: Service) -> None:
+    service.systemctl("start")
+    assert service.property("Type") == "notify"
+    assert service.property("ActiveState") == "active"
+    assert service.property("StatusText").startswith(
+        "Listening on 127.0.0.1:3001 (TCP), 127.0.0.1:3002 (UDP)"
+    )
+    service.send("hello")
+    service.wait_written(1)
+    assert service.messages() == ["hello"]
+
+
+def test_its_files_are_its_own_and_its_groups(service: Service) -> None:
+    service.systemctl("start")
+    said = service.box.run(
+        *("stat", "--format=%a %U:%G %n"),
+        *("/var/log/ingestd", "/var/lib/ingestd", "/etc/ingestd", CONFIG),
+        *(f"{CERTIFICATES}/server.key", f"{CERTIFICATES}/ca.key"),
+    )
+    assert said.splitlines() == [
+        "750 ingestd:ingestd /var/log/ingestd",
+        "750 ingestd:ingestd /var/lib/ingestd",
+        "750 root:ingestd /etc/ingestd",
+        f"640 root:ingestd {CONFIG}",
+        f"640 root:ingestd {CERTIFICATES}/server.key",
+        f"600 root:root {CERTIFICATES}/ca.key",
+    ]
+
+
+def test_a_stop_stores_what_senders_had_sent(service: Service) -> None:
+    service.systemctl("start")
+    with service.connect() as sock:
+        sock.sendall(b'{"message":"sent and still connected"}\n' * 1000)
+        service.systemctl("stop")
+    assert service.property("Result") == "success"
+    assert service.messages() == ["sent and still connected"] * 1000
+    assert not list(service.box.path("/var/log/ingestd").glob("*.open"))
+
+
+def test_a_reload_takes_a_new_certificate(service: Service) -> None:
+    service.systemctl("start")
+    with service.connect() as lasting:
+        serial = shown_serial(lasting)
+        pid = service.number("MainPID")
+        renew = (
+            f"cd {CERTIFICATES} && rm server.crt server.key && ingestd certs . && chgrp ingestd server.key"
+        )
+        service.box.run("sh", "-c", f"{renew} && chmod 0640 server.key")
+        service.systemctl("reload")
+        wait_for(lambda: new_serial(service) != serial, "the new certificate")
+        assert service.number("MainPID") == pid
+        lasting.sendall(b'{"message":"still there"}\n')
+        service.wait_written(1)
+
+
+def test_a_reload_takes_a_new_configuration(service: Service) -> None:
+    service.systemctl("start")
+    pid = service.number("MainPID")
+    service.box.run("sed", "-i", "s/^workers = 0/workers = 3/", CONFIG)
+    service.systemctl("reload")
+    wait_for(lambda: len(ready_workers(service)) == 3, "three workers")
+    assert service.number("MainPID") == pid
+    wait_for(lambda: service.property("ActiveState") == "active", "the end of the reload")
+
+
+def test_a_reload_of_a_mistake_says_which_and_changes_nothing(service: Service) -> None:
+    service.systemctl("start")
+    workers = ready_workers(service)
+    service.box.run("sed", "-i", "s/^workers = 0/wrokers = 3/", CONFIG)
+    said = service.systemctl("reload", check=False)
+    assert "failed" in said
+    assert "unknown key" in service.systemctl("status", check=False)
+    assert ready_workers(service) == workers
+    assert service.property("ActiveState") == "active"
+
+
+def test_a_supervisor_that_hangs_is_replaced(service: Service) -> None:
+    service.drop_in("[Service]\nWatchdogSec=1\nTimeoutAbortSec=200ms\n")
+    service.systemctl("start")
+    pid = service.number("MainPID")
+    service.send("before")
+    service.wait_written(1)
+    service.kill("SIGSTOP")
+    wait_for(lambda: service.number("NRestarts") == 1, "the restart")
+    wait_for(lambda: service.property("ActiveState") == "active", "the new one")
+    assert service.number("MainPID") not in (0, pid)
+    assert any("Watchdog timeout" in entry["MESSAGE"] for entry in service.entries())
+    service.send("after")
+    service.wait_written(1)
+    assert sorted(service.messages()) == ["after", "before"]
+
+
+def test_a_supervisor_that_dies_is_replaced(service: Service) -> None:
+    service.systemctl("start")
+    service.kill("SIGKILL")
+    wait_for(lambda: service.number("NRestarts") == 1, "the restart")
+    wait_for(lambda: service.property("ActiveState") == "active", "the new one")
+    service.send("after")
+    service.wait_written(1)
+
+
+def test_a_mistake_in_the_configuration_waits_for_a_person(service: Service) -> None:
+    service.box.run("sed", "-i", "s/^workers = 0/wrokers = 3/", CONFIG)
+    assert "failed" in service.systemctl("start", check=False)
+    assert service.property("ActiveState") == "failed"
+    assert service.number("ExecMainStatus") == 78
+    assert service.number("NRestarts") == 0
+    assert any("wrokers" in entry["MESSAGE"] for entry in service.entries())
+
+
+def shown_serial(sock: ssl.SSLSocket) -> str:
+    certificate = sock.getpeercert()
+    assert certificate is not None
+    return str(certificate["serialNumber"])
+
+
+def new_serial(service: Service) -> str:
+    with service.connect() as sock:
+        return shown_serial(sock)
+
+
+def ready_workers(service: Service) -> set[int]:
+    return {worker["pid"] for worker in service.stats()["workers"] if worker["state"] == "ready"}
