@@ -30,6 +30,7 @@ from formats.mapping import decode_object
 from formats.record import Context, Encoded
 from formats.runs import Runs
 
+_WHITESPACE = b" \t\r"  # RFC 8259 section 2; LF ends the line
 _strings = msgspec.json.Decoder(dict[str, str])
 _string = msgspec.json.Decoder(str)
 _octets = msgspec.json.Decoder(list[Annotated[int, msgspec.Meta(ge=0, le=255)]])
@@ -52,11 +53,11 @@ def _encode_json(block: bytes, entries: Entries) -> None:
     objects = _decode_lines(block)
     if objects is None:
         for line in block.split(b"\n"):
-            if text := line.strip(b" \t\r"):
+            if text := line.strip(_WHITESPACE):
                 _encode_line(text, entries)
         return
     split = cache(lambda: block.split(b"\n"))
-    entries.add(objects, lambda index: split()[index])
+    entries.add(objects, lambda index: split()[index].strip(_WHITESPACE))
 
 
 def _decode_lines(block: bytes) -> list[dict[str, str]] | None:
