@@ -124,6 +124,7 @@ class Crew:
         """In the child. Sockets of others held open here would go on taking what nobody reads from them."""
         mine = {id(sock) for sock in shared.sockets[child.position].all()}
         mine |= {id(sockets.outbox) for sockets in shared.sockets}
+        mine.add(id(shared.observations.telling))
         for sock in self._held():
             if id(sock) not in mine:
                 sock.close()

@@ -21,6 +21,7 @@ from ingestd.config import Config
 from ingestd.crew import SLOTS_PER_WORKER
 from ingestd.net.balance import LoadTable
 from ingestd.net.sockets import Address, bind_http, bind_tcp, bind_udp, deal, grow_receive_buffer, more_like
+from ingestd.observe import channel
 from ingestd.sequences import checkpoint
 from ingestd.sequences.table import Sequences
 from ingestd.shared import Shared, connection_limit, tls_context
@@ -60,6 +61,7 @@ def first(config: Config) -> Shared:
         deal(workers, listeners, receivers),
         range(workers),
         context,
+        channel.make_pair(),
     )
 
 
@@ -108,7 +110,7 @@ def following_http(sock: socket.socket, before: Config, config: Config) -> socke
 
 
 def sockets_of(shared: Shared) -> set[socket.socket]:
-    return {sock for sockets in shared.sockets for sock in sockets.all()}
+    return {sock for sockets in shared.sockets for sock in sockets.all()}.union(shared.observations)
 
 
 def close(sockets: Iterable[socket.socket]) -> None:

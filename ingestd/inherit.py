@@ -57,12 +57,15 @@ class Will(msgspec.Struct):
     serving: list[Life]
     leaving: list[Life]
     sidecars: list[Life]
+    observations: list[int] = []
+    """The ends of `observe.channel.Pair`."""
 
     def descriptors(self) -> Iterable[int]:
         """All that must stay open."""
         return (
             *(self.lock, self.http, *self.memory.values()),
-            *(fd for sockets in (*self.tcp, *self.udp, self.inboxes, self.outboxes) for fd in sockets),
+            *(fd for sockets in (*self.tcp, *self.udp) for fd in sockets),
+            *(*self.inboxes, *self.outboxes, *self.observations),
         )
 
 

@@ -12,6 +12,7 @@ from ingestd.config import Config
 from ingestd.net.balance import LoadTable
 from ingestd.net.sockets import WorkerSockets
 from ingestd.net.tls import server_context
+from ingestd.observe.channel import Pair
 from ingestd.sequences.table import Sequences
 from ingestd.stats import Board
 from ingestd.store.folder import Folder
@@ -36,6 +37,7 @@ class Shared(NamedTuple):
     sockets: Sequence[WorkerSockets]  # by position
     slots: Sequence[int]  # by position: which of the board, and so the number in the names of segments
     context: ssl.SSLContext | None
+    observations: Pair  # what workers tell the sidecar by
 
 
 def writer_settings(shared: Shared, number: int, counted_frames: int) -> WriterSettings:

@@ -29,8 +29,12 @@ log = logging.getLogger("ingestd")
 class Sidecars:
     """The sidecar that answers, or is about to, and those it replaces."""
 
-    def __init__(self, board: Board, held: Callable[[], Iterable[socket.socket]]) -> None:
+    def __init__(
+        self, board: Board, hearing: socket.socket, held: Callable[[], Iterable[socket.socket]]
+    ) -> None:
+        """`hearing`: where workers' observations arrive; `held()`: every socket of the supervisor."""
         self._board = board
+        self._hearing = hearing
         self._held = held
         self._newest = Child("sidecar", lambda: 0)
         self._older: list[Child] = []
@@ -69,9 +73,9 @@ class Sidecars:
     def _be(self, http: socket.socket, view: sidecar.View) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         for sock in self._held():
-            if sock is not http:
+            if sock is not http and sock is not self._hearing:
                 sock.close()
-        sidecar.run(self._board, http, view, lambda: os.write(self._answer, b"\0"))
+        sidecar.run(self._board, http, view, lambda: os.write(self._answer, b"\0"), self._hearing)
         return 0
 
     def alive(self) -> bool:

@@ -27,6 +27,7 @@ from ingestd.inherit import Will
 from ingestd.memory import Memory
 from ingestd.net.balance import LoadTable
 from ingestd.net.sockets import Address, WorkerSockets, bind_http
+from ingestd.observe import channel
 from ingestd.sequences import checkpoint, table
 from ingestd.sequences.table import Sequences
 from ingestd.shared import Shared, tls_context
@@ -74,6 +75,7 @@ def _go_on(will: Will, load: Callable[[], Config]) -> int:
         _sockets(will),
         will.slots,
         context,
+        _observations(will),
     )
     supervisor = Supervisor(shared, http, lock, will, foreign)
     return _run(supervisor, load, lock, Path(config.server.state_dir))
@@ -149,6 +151,16 @@ def _sockets(will: Will) -> list[WorkerSockets]:
             WorkerSockets(tuple(taken[: len(tcp)]), tuple(taken[len(tcp) : -2]), taken[-2], taken[-1])
         )
     return made
+
+
+def _observations(will: Will) -> channel.Pair:
+    """The pair that workers and sidecars tell each other by; a new one where the program before had none."""
+    if not will.observations:
+        return channel.make_pair()
+    pair = channel.Pair(*(socket.socket(fileno=fd) for fd in will.observations))
+    for end in pair:
+        end.setblocking(False)
+    return pair
 
 
 def _board(will: Will, load: Callable[[], Config]) -> tuple[Board, Foreign | None]:

@@ -70,7 +70,7 @@ class Supervisor:
         self.slot = shared.board.supervisor
         self.notifier = Notifier()
         self.crew = Crew(shared, lambda: self._sockets, foreign)
-        self.sidecars = Sidecars(shared.board, lambda: self._sockets)
+        self.sidecars = Sidecars(shared.board, shared.observations.hearing, lambda: self._sockets)
         self._sockets = {http, *generation.sockets_of(shared)}
         self._lock = lock
         self._drops = {} if will is None else dict(will.kernel_drops)
@@ -284,6 +284,7 @@ class Supervisor:
             serving=[child.life() for child in self.crew.serving],
             leaving=[child.life() for child in self.crew.leaving],
             sidecars=self.sidecars.lives(),
+            observations=[end.fileno() for end in shared.observations],
         )
 
     def replace_program(self) -> None:

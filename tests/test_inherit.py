@@ -35,6 +35,7 @@ def will(**changes: object) -> Will:
         serving=[Life("worker 0", 100, 1.5, slot=0, position=0)],
         leaving=[],
         sidecars=[Life("sidecar", 102, 1.5)],
+        observations=[0, 0],
     )
     return msgspec.structs.replace(made, **changes)
 

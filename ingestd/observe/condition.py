@@ -1,4 +1,4 @@
-"""What a rule asks of a record. The configuration makes them, workers look for them, `ingestd alerts test` explains them."""
+"""What a rule asks of a record: made by the configuration, looked for by workers, shown by `ingestd alerts test`."""
 
 from __future__ import annotations
 

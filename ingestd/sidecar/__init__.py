@@ -15,14 +15,20 @@ from ingestd.stats import Board
 __all__ = ["SIDECAR_METRICS", "View", "run"]
 
 
-def run(board: Board, sock: socket.socket, view: View, serving: Callable[[], object] = lambda: None) -> None:
+def run(
+    board: Board,
+    sock: socket.socket,
+    view: View,
+    serving: Callable[[], object] = lambda: None,
+    hearing: socket.socket | None = None,
+) -> None:
     """Serve HTTP on `sock` (bound, listening, TCP) until SIGTERM, SIGUSR1 or the death of the supervisor.
 
-    `serving` is called when requests are answered. To be called in a forked child; `sock` is closed in this process
-    only. SIGINT and SIGHUP are ignored: what they mean is for the supervisor to decide. A SIGTERM before serving has
-    begun ends the process with status 0.
+    `serving` is called when requests are answered; what workers observe comes on `hearing`. To be called in a forked
+    child; `sock` is closed in this process only. SIGINT and SIGHUP are ignored: what they mean is for the supervisor to
+    decide. A SIGTERM before serving has begun ends the process with status 0.
     """
     from ingestd.sidecar.process import serve, settle_signals
 
     settle_signals()
-    serve(board, sock, view, serving)
+    serve(board, sock, view, serving, hearing)

@@ -4,8 +4,8 @@ It ends on SIGTERM, within half a second whatever clients do, and when its paren
 error in it ends it too, with a traceback, and the supervisor starts another on the same socket: it holds
 nothing that would be lost.
 
-SIGUSR1 means that a successor accepts from the same socket: it stops accepting, gives clients that are connected a
-moment to have their request answered, and ends.
+SIGUSR1 means that a successor accepts from the same socket: it stops accepting, and hearing what workers observe, gives
+clients that are connected a moment to have their request answered, and ends.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -23,6 +23,8 @@ from aiohttp import web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ingestd.net.tls import server_context
+from ingestd.observe.channel import receive
+from ingestd.observe.messages import Observation
 from ingestd.sidecar.app import make_app
 from ingestd.sidecar.moment import History, read
 from ingestd.sidecar.view import View
@@ -72,13 +74,38 @@ async def _retire(retire: asyncio.Event, site: web.SockSite) -> None:
     await asyncio.sleep(_RETIRE_S)
 
 
-async def _serve(board: Board, sock: socket.socket, view: View, serving: Callable[[], object]) -> None:
+async def _hear(
+    hearing: socket.socket, listeners: Sequence[Callable[[Observation], object]], retire: asyncio.Event
+) -> None:
+    """Pass on what workers tell, until told to leave that to the successor; then wait to be cancelled."""
+    receiving = asyncio.ensure_future(
+        receive(hearing, lambda observation: [listen(observation) for listen in listeners])
+    )
+    retiring = asyncio.ensure_future(retire.wait())
+    try:
+        done, _ = await asyncio.wait({receiving, retiring}, return_when=asyncio.FIRST_COMPLETED)
+        if receiving in done:
+            receiving.result()
+    finally:
+        receiving.cancel()
+        retiring.cancel()
+    await asyncio.Event().wait()
+
+
+async def _serve(
+    board: Board,
+    sock: socket.socket,
+    view: View,
+    serving: Callable[[], object],
+    hearing: socket.socket | None,
+) -> None:
     loop = asyncio.get_running_loop()
     stop, retire = asyncio.Event(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGUSR1, retire.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
     history = History(HISTORY_S)
+    listeners: list[Callable[[Observation], object]] = []  # who is told what workers observe
     app = make_app(board, view, history)
 
     async def keep_none_alive(_: web.Request, response: web.StreamResponse) -> None:
@@ -99,7 +126,9 @@ async def _serve(board: Board, sock: socket.socket, view: View, serving: Callabl
     site = web.SockSite(runner, sock, ssl_context=tls)
     await site.start()
     serving()
-    ways = (stop.wait(), _retire(retire, site), _tick(board, history, view))
+    ways = [stop.wait(), _retire(retire, site), _tick(board, history, view)]
+    if hearing is not None:
+        ways.append(_hear(hearing, listeners, retire))
     ends = [asyncio.create_task(way) for way in ways]
     try:
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -111,10 +140,16 @@ async def _serve(board: Board, sock: socket.socket, view: View, serving: Callabl
         await runner.cleanup()
 
 
-def serve(board: Board, sock: socket.socket, view: View, serving: Callable[[], object]) -> None:
+def serve(
+    board: Board,
+    sock: socket.socket,
+    view: View,
+    serving: Callable[[], object],
+    hearing: socket.socket | None,
+) -> None:
     """Serve until told to stop; what `run` does once the signals are settled."""
     _log.addFilter(_is_ours)
     # The answer to what is not HTTP passes no hook, and aiohttp has no setting for the name and version it gives.
     vars(web_response)["SERVER_SOFTWARE"] = "ingestd"
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(board, sock, view, serving))
+        runner.run(_serve(board, sock, view, serving, hearing))
