@@ -50,6 +50,7 @@ _tag = re.compile(r"([^\s\[:]{1,128}+(?::{1,2}[^\s\[:]{1,128}+){0,8}+)(?:\[([^\]
 _tag_with_pid = re.compile(r"([^\s\[]{1,128}+)\[([^\]\s]{1,128}+)\](?::[ ]?|[ ]|\Z)")
 _tag_alone = re.compile(r"([A-Za-z_][A-Za-z0-9_./@-]{0,127}+)(?:\[([^\]\s]{1,128}+)\])?:(?:[ ]|\Z)")
 _origin = re.compile(rf"(?:({_HOST})[ ])?([^\s\[:]{{1,128}}+)(?:\[([^\]\s]{{1,128}}+)\])?")
+_zone = re.compile(r"[A-Z]{1,5}")  # or a tag: what stands behind it tells
 _CACHED_LIMIT = 512  # characters of an origin: what is kept is for senders to choose
 
 SEVERITIES: dict[object, Severity] = {f"<{pri}": severity for pri, severity in PRIS.items()}
@@ -133,7 +134,7 @@ def _read(head: str) -> Origin | None:
     if match is None or head.startswith("%"):
         return None
     host, service, process = match.groups()
-    if service.startswith("%"):
+    if service.startswith("%") or (host is None and process is None and _zone.fullmatch(service)):
         return None
     return origin(service, {"hostname": host, "procid": process})
 

@@ -21,12 +21,13 @@ ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _MONTH = "(?:" + "|".join(MONTHS) + ")"
 _CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
+# RFC 5322 section 4.3; other abbreviations mean different zones to different people.
+_ZONES = {"Z": 0, "UT": 0, "UTC": 0, "GMT": 0, "EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6}
+_ZONES |= {"MST": -7, "PDT": -7, "PST": -8}
 # RFC 3164 itself; Cisco puts the year before or behind the date, and a zone behind the clock, ended by a colon; the
-# fourth example of RFC 3164 has a zone and a year.
-BSD = (
-    rf"(?:[0-9]{{4}}[ ])?{_MONTH}[ ]{{1,2}}[0-9]{{1,2}}[ ](?:[0-9]{{4}}[ ])?{_CLOCK}"
-    r"(?:[ ][A-Z]{1,5}(?=:)|[ ][A-Z]{1,5}[ ][0-9]{4}(?=[ :]))?"
-)
+# fourth example of RFC 3164 has a zone and a year. `CRON:` behind the clock is no zone, but a tag.
+_ZONE = rf"(?:{'|'.join(_ZONES)})(?=:)|[A-Z]{{1,5}}(?=:[ ]{{0,8}}+%)|[A-Z]{{1,5}}[ ][0-9]{{4}}(?=[ :])"
+BSD = rf"(?:[0-9]{{4}}[ ])?{_MONTH}[ ]{{1,2}}[0-9]{{1,2}}[ ](?:[0-9]{{4}}[ ])?{_CLOCK}(?:[ ](?:{_ZONE}))?"
 _BSD = re.compile(
     rf"(?:([0-9]{{4}})[ ])?({_MONTH})[ ]{{1,2}}([0-9]{{1,2}})[ ](?:([0-9]{{4}})[ ])?"
     r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[ ]([A-Z]{1,5}))?(?:[ ]([0-9]{4}))?"
@@ -34,9 +35,6 @@ _BSD = re.compile(
 _FRACTION = re.compile(r"[.,]([0-9]{1,9})")
 _ISO = re.compile(ISO)
 _TAIL = re.compile(r"(?:\.([0-9]{1,9}))?(?:Z|[+-][0-9]{2}:[0-9]{2})?")
-# RFC 5322 section 4.3; other abbreviations mean different zones to different people.
-_ZONES = {"Z": 0, "UT": 0, "UTC": 0, "GMT": 0, "EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6}
-_ZONES |= {"MST": -7, "PDT": -7, "PST": -8}
 _SECOND_WIDTH = 19
 _AHEAD = timedelta(days=1)
 

@@ -206,6 +206,19 @@ def test_fields_of_the_message_hide_the_enrichment() -> None:
         assert {name for name, value in pairs if value == "enriched"} == fields.keys() - own
 
 
+@pytest.mark.parametrize("number", [1, 40])
+def test_a_word_in_capitals_behind_the_time_is_a_tag_unless_cisco_or_a_known_zone_say_otherwise(
+    number: int,
+) -> None:
+    lines = b"<86>Nov 20 12:00:00 CRON: a\n<86>Nov 20 12:00:00 JST: %SYS-5-B: c\n<86>Nov 20 12:00:00 EST: tag: d\n"
+    told = [
+        (record["service"], record["timestamp"][11:19], record["message"])
+        for record in encode(lines * number)[0]
+    ]
+    cron, cisco, est = ("CRON", "12:00:00", "a"), ("SYS", "12:00:00", "c"), ("tag", "17:00:00", "d")
+    assert told == [cron, cisco, est] * number
+
+
 def test_local_times_are_in_the_zone_of_the_settings() -> None:
     block = b"<13>Nov 20 12:00:00 h a: b\n<13>2026-07-01T12:00:00 h a: b\n<13>Nov 20 12:00:00 UTC: b\n"
     zone = ZoneInfo("Europe/Berlin")
