@@ -149,18 +149,18 @@ class Schema:
                 if isinstance(given, dict):
                     yield from self._decode_table(given, f"{path}.", environ, into.setdefault(name, {}))
                 else:
-                    yield Problem(path, _masked(path, toml_text(given)), self._section_hint(path, given))
+                    yield Problem(path, masked(path, toml_text(given)), self._section_hint(path, given))
             elif path in self.arrays:
                 yield from self.arrays[path]._decode_array(given, path, environ, into.setdefault(name, []))
             elif path not in self.keys:
-                yield Problem(path, _masked(path, toml_text(given)), f"unknown key; {self._suggest(path)}")
+                yield Problem(path, masked(path, toml_text(given)), f"unknown key; {self._suggest(path)}")
             elif isinstance(self.keys[path].type, inspect.DictType) and isinstance(given, dict):
                 yield from _decode_strings(given, path, environ, into.setdefault(name, {}))
             else:
                 try:
                     into[name] = _value(given, self.keys[path], environ)
                 except _UnusableError as why:
-                    yield Problem(path, _masked(path, why.given), why.reason)
+                    yield Problem(path, masked(path, why.given), why.reason)
 
     def _decode_array(
         self, given: object, name: str, environ: Mapping[str, str], into: list[dict[str, Any]]
@@ -212,7 +212,7 @@ def toml_text(value: object, unit: str = "") -> str:
     return text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}…"
 
 
-def _masked(path: str, shown: str) -> str:
+def masked(path: str, shown: str) -> str:
     """A value as a message shows it, unless it may be a secret."""
     table, _, leaf = path.rpartition(".")
     return '"…"' if _SECRET.search(leaf) or table.endswith("headers") else shown
@@ -279,12 +279,12 @@ def _decode_strings(
     for name, given in table.items():
         path = f"{prefix}.{name}"
         if not isinstance(given, str):
-            yield Problem(path, _masked(path, toml_text(given)), "must be a string, in quotes")
+            yield Problem(path, masked(path, toml_text(given)), "must be a string, in quotes")
             continue
         try:
             into[name] = _interpolated(given, environ)
         except _UnusableError as why:
-            yield Problem(path, _masked(path, why.given), why.reason)
+            yield Problem(path, masked(path, why.given), why.reason)
 
 
 def _interpolated(text: str, environ: Mapping[str, str]) -> str:

@@ -28,6 +28,7 @@ from ingestd.memory import Memory
 from ingestd.net.balance import LoadTable
 from ingestd.net.sockets import Address, WorkerSockets, bind_http
 from ingestd.observe import channel
+from ingestd.rings import Rings
 from ingestd.sequences import checkpoint, table
 from ingestd.sequences.table import Sequences
 from ingestd.shared import Shared, tls_context
@@ -170,9 +171,13 @@ def _board(will: Will, load: Callable[[], Config]) -> tuple[Board, Foreign | Non
     except IngestdError:
         slots = will.board_slots  # the reload will say what is wrong
     memory = Memory.inherited(will.memory["board"])
+    rings = Rings(Memory.inherited(will.memory["rings"])) if "rings" in will.memory else None
     if (will.layout, will.slot_width, will.board_slots) == (LAYOUT, SLOT_WIDTH, slots):
-        return Board(slots, memory), None
-    board, foreign = Board(slots), Foreign(memory, will.board_slots, will.slot_width, will.layout)
+        return Board(slots, memory, rings), None
+    board, foreign = (
+        Board(slots, rings=rings),
+        Foreign(memory, will.board_slots, will.slot_width, will.layout),
+    )
     for number in range(will.board_slots):
         foreign.transcribe(number, board.slot(number))
     foreign.transcribe(will.board_slots, board.supervisor)

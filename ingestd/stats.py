@@ -27,6 +27,7 @@ from typing import Final, Literal, NamedTuple
 from formats import FORMATS
 from formats.record import REASONS
 from ingestd.memory import Memory
+from ingestd.rings import Rings
 from ingestd.samples import Samples
 
 VERSION: Final = 0
@@ -408,10 +409,11 @@ class Slot:
 class Board:
     """All slots: those of workers, and the supervisor's own, `board.supervisor`, behind them. Made before the fork."""
 
-    def __init__(self, slots: int, memory: Memory | None = None) -> None:
+    def __init__(self, slots: int, memory: Memory | None = None, rings: Rings | None = None) -> None:
         """`memory` is that of a board of this `LAYOUT` made before; `slots` must be the same then."""
         self.slots = slots
         self.samples = Samples(slots)
+        self.rings = rings or Rings()
         self.memory = memory or Memory("ingestd-board", (slots + 1) * SLOT_WIDTH * 8)
         self._values = self.memory.words()
 

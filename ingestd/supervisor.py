@@ -27,6 +27,7 @@ import msgspec
 from ingestd import __version__, generation, inherit, registry, rehearsal, sidecar
 from ingestd.child import SIGNALS
 from ingestd.config import Config
+from ingestd.config_shown import shown_settings
 from ingestd.crew import GRACE_S, Crew
 from ingestd.inherit import Will
 from ingestd.net.sockets import kernel_drops, shown
@@ -222,6 +223,8 @@ class Supervisor:
             tokens_file=config.http.tokens_file,
             cert=config.http.cert,
             key=config.http.key,
+            queue_limit_bytes=config.buffer.high_water,
+            settings=tuple(sidecar.Setting(*one) for one in shown_settings(config)),
         )
         self.sidecars.start(self.http, view)
 
@@ -271,6 +274,7 @@ class Supervisor:
             sequences_layout=table.LAYOUT,
             memory={
                 "board": shared.board.memory.fd,
+                "rings": shared.board.rings.memory.fd,
                 "sequences": shared.sequences.memory.fd,
                 "loads": shared.loads.memory.fd,
             },

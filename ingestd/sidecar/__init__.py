@@ -9,10 +9,10 @@ import socket
 from collections.abc import Callable
 
 from ingestd.sidecar.families import SIDECAR_METRICS
-from ingestd.sidecar.view import View
+from ingestd.sidecar.view import Setting, View
 from ingestd.stats import Board
 
-__all__ = ["SIDECAR_METRICS", "View", "run"]
+__all__ = ["SIDECAR_METRICS", "Setting", "View", "run"]
 
 
 def run(

@@ -1,39 +1,35 @@
 """The HTTP surface: what is asked where, and what every answer carries.
 
-    /              the live page            /healthz   does the daemon live?
+    /              the dashboard            /healthz   does the daemon live?
     /metrics       Prometheus, or JSON      /readyz    does it take logs in?
-    /api/stats     JSON
+    /api/stats     JSON                     /api/…     what the dashboard asks for (ingestd.sidecar.live)
 
-Every answer is made from one fresh reading of the board. There is no state but the history, no writing request, no
-cookie; answers are never cached. The page's three files are read once, at start. The paths of the schema registry
-(ingestd.registry) are mounted beside these.
+Every answer is made from one fresh reading of the board. There is no writing request and no cookie; answers are never
+cached. The paths of the schema registry (ingestd.registry) are mounted beside these.
 """
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
 from ingestd import registry
-from ingestd.sidecar import exposition
+from ingestd.sidecar import dashboard, exposition
 from ingestd.sidecar.guard import Guard
 from ingestd.sidecar.health import faults, judge_workers, supervisor_fault
 from ingestd.sidecar.hosts import Hosts
-from ingestd.sidecar.moment import History, read
-from ingestd.sidecar.report import make_report
+from ingestd.sidecar.live import Live
+from ingestd.sidecar.moment import read
 from ingestd.sidecar.view import View
 from ingestd.stats import Board
-
-_HERE: Final = Path(__file__).parent
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -67,16 +63,16 @@ def prefers_json(accept: str) -> bool:
 class Answers:
     """One method per path, over one board."""
 
-    def __init__(self, board: Board, view: View, history: History, guard: Guard) -> None:
+    def __init__(self, board: Board, view: View, live: Live, guard: Guard) -> None:
         self._board = board
         self._guard = guard
         self._view = view
-        self._history = history
+        self._live = live
 
     async def metrics(self, request: web.Request) -> web.Response:
         """The Prometheus text, or the report for who asks for JSON."""
         if prefers_json(",".join(request.headers.getall("Accept", []))):
-            answer = await self.stats(request)
+            answer = await self._live.stats(request)
         else:
             moment = read(self._board)
             text = exposition.render(
@@ -85,19 +81,6 @@ class Answers:
             answer = web.Response(body=text.encode(), headers={"Content-Type": exposition.CONTENT_TYPE})
         answer.headers["Vary"] = "Accept"
         return answer
-
-    async def stats(self, _: web.Request) -> web.Response:
-        """The report."""
-        moment = read(self._board)
-        return _json(
-            make_report(
-                moment,
-                judge_workers(moment, self._view),
-                self._history,
-                self._view,
-                self._board.samples.read(),
-            )
-        )
 
     async def healthz(self, _: web.Request) -> web.Response:
         """200 while the supervisor turns, else 503: restart the daemon."""
@@ -115,17 +98,9 @@ class Answers:
         return _json({"status": "ready"})
 
 
-def _file(name: str, content_type: str) -> Handler:
-    body = (_HERE / name).read_bytes()
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=body, content_type=content_type, charset="utf-8")
-
-    return answer
-
-
 async def _dress(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
 
 
 def _refusal(refused: web.HTTPException) -> web.Response:
@@ -137,8 +112,8 @@ def _refusal(refused: web.HTTPException) -> web.Response:
     return response
 
 
-def make_app(board: Board, view: View, history: History) -> web.Application:
-    """The application; `history` is somebody else's to fill, once a second."""
+def make_app(board: Board, view: View, live: Live) -> web.Application:
+    """The application; `live` is somebody else's to tick, once a second."""
     hosts = Hosts((view.hostname, *view.hosts))
     guard = Guard(view.tokens_file, view.registry.token if view.registry else "")
 
@@ -153,15 +128,17 @@ def make_app(board: Board, view: View, history: History) -> web.Application:
         except web.HTTPException as refused:
             return _refusal(refused)
 
-    answers = Answers(board, view, history, guard)
+    answers = Answers(board, view, live, guard)
     ask = guard.middleware((answers.healthz, answers.readyz))
     longest_bytes = view.registry.max_body_bytes if view.registry else 1
     app = web.Application(middlewares=[meet, ask], client_max_size=longest_bytes)
-    app.router.add_get("/", _file("page.html", "text/html"))
-    app.router.add_get("/page.css", _file("page.css", "text/css"))
-    app.router.add_get("/page.js", _file("page.js", "text/javascript"))
+    dashboard.mount(app)
     app.router.add_get("/metrics", answers.metrics)
-    app.router.add_get("/api/stats", answers.stats)
+    app.router.add_get("/api/stats", live.stats)
+    app.router.add_get("/api/events", live.events)
+    app.router.add_get("/api/history", live.past)
+    app.router.add_get("/api/rejects", live.rejects)
+    app.router.add_get("/api/config", live.config)
     app.router.add_get("/healthz", answers.healthz)
     app.router.add_get("/readyz", answers.readyz)
     if view.registry:

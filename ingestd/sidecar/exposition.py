@@ -9,9 +9,11 @@ law are computable all the same, for a series that is absent is 0.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from ingestd.sidecar.disk import space
 from ingestd.sidecar.families import (
     BUILD_INFO,
     DATA_DIR_FREE,
+    DATA_DIR_SIZE,
     HTTP_AUTH_FAILURES,
     START_TIME,
     UP_WORKERS,
@@ -22,7 +24,6 @@ from ingestd.sidecar.families import (
 )
 from ingestd.sidecar.health import Verdict
 from ingestd.sidecar.moment import Moment
-from ingestd.sidecar.procfs import free_bytes
 from ingestd.sidecar.view import View
 from ingestd.stats import METRICS, Metric, index
 
@@ -103,6 +104,7 @@ def _board(moment: Moment) -> Iterator[str]:
 
 
 def _made_here(workers: list[Verdict], view: View, failures: Mapping[str, int]) -> Iterator[str]:
+    disk = space(view.data_dir)
     ups = [int(verdict.state == "ready") for verdict in workers]
     rows: dict[Metric, list[tuple[tuple[str, ...], float | None]]] = {
         BUILD_INFO: [((view.version,), 1)],
@@ -112,7 +114,8 @@ def _made_here(workers: list[Verdict], view: View, failures: Mapping[str, int]) 
         WORKER_HEARTBEAT_AGE: [((str(one.worker),), one.heartbeat_age_s) for one in workers],
         WORKER_CPU: [((str(one.worker), str(one.pid)), one.usage and one.usage.cpu_s) for one in workers],
         WORKER_RESIDENT: [((str(one.worker),), one.usage and one.usage.resident_bytes) for one in workers],
-        DATA_DIR_FREE: [((), free_bytes(view.data_dir))],
+        DATA_DIR_FREE: [((), disk.free)],
+        DATA_DIR_SIZE: [((), disk.total)],
         HTTP_AUTH_FAILURES: [((reason,), count) for reason, count in failures.items()],
     }
     for metric, samples in rows.items():

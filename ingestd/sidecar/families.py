@@ -39,6 +39,11 @@ WORKER_RESIDENT: Final = Metric(
 DATA_DIR_FREE: Final = Metric(
     "ingestd_data_dir_free_bytes", "gauge", "Free space of the file system that holds data_dir."
 )
+DATA_DIR_SIZE: Final = Metric(
+    "ingestd_data_dir_size_bytes",
+    "gauge",
+    "Free and used space of the file system that holds data_dir, without what is kept for root.",
+)
 #: Why a request was answered with status 401.
 HTTP_AUTH_REASONS: Final = ("no_token", "unknown_token")
 HTTP_AUTH_FAILURES: Final = Metric(
@@ -57,5 +62,6 @@ SIDECAR_METRICS: Final = (
     WORKER_CPU,
     WORKER_RESIDENT,
     DATA_DIR_FREE,
+    DATA_DIR_SIZE,
     HTTP_AUTH_FAILURES,
 )

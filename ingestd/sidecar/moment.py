@@ -14,10 +14,14 @@ from collections.abc import Iterable
 from time import monotonic_ns
 from typing import Final, NamedTuple
 
-from ingestd.stats import FIRST_SERIES, POSITION, Board
+from ingestd.stats import FIRST_SERIES, LATENCY_BUCKETS, POSITION, Board, index
 
 #: Below this, one late block would look like a burst.
 _SHORTEST_SPAN_S: Final = 0.5
+
+#: The buckets of the latency histogram, that of +Inf included, the sum not.
+_LATENCY: Final = index("ingestd_write_latency_seconds")
+_LATENCIES: Final = slice(_LATENCY, _LATENCY + len(LATENCY_BUCKETS) + 1)
 
 
 class Sums(NamedTuple):
@@ -105,3 +109,12 @@ def quantile(q: float, bounds: tuple[float, ...], counts: list[int]) -> float | 
         below += count
         lower = upper
     return bounds[-1]
+
+
+def latencies(now: Sums, past: Sums) -> tuple[float | None, float | None]:
+    """p50 and p99 from receipt to disk, seconds, of what was written between; `None` when nothing was."""
+    counts = [
+        later - earlier
+        for later, earlier in zip(now.values[_LATENCIES], past.values[_LATENCIES], strict=True)
+    ]
+    return quantile(0.5, LATENCY_BUCKETS, counts), quantile(0.99, LATENCY_BUCKETS, counts)

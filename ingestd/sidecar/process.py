@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -26,7 +27,8 @@ from ingestd.net.tls import server_context
 from ingestd.observe.channel import receive
 from ingestd.observe.messages import Observation
 from ingestd.sidecar.app import make_app
-from ingestd.sidecar.moment import History, read
+from ingestd.sidecar.live import Live
+from ingestd.sidecar.moment import History
 from ingestd.sidecar.view import View
 from ingestd.stats import Board
 
@@ -60,11 +62,11 @@ def _is_ours(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-async def _tick(board: Board, history: History, view: View) -> None:
-    """Once a second: remember how the counters stand. Returns when the supervisor is gone."""
+async def _tick(live: Live, view: View) -> None:
+    """At each whole second: remember how the counters stand. Returns when the supervisor is gone."""
     while os.getppid() == view.supervisor_pid:
-        history.add(read(board).sums)
-        await asyncio.sleep(_TICK_S)
+        live.tick()
+        await asyncio.sleep(_TICK_S - time.time() % _TICK_S)
 
 
 async def _retire(retire: asyncio.Event, site: web.SockSite) -> None:
@@ -104,9 +106,9 @@ async def _serve(
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGUSR1, retire.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
-    history = History(HISTORY_S)
-    listeners: list[Callable[[Observation], object]] = []  # who is told what workers observe
-    app = make_app(board, view, history)
+    live = Live(board, view, History(HISTORY_S))
+    listeners: list[Callable[[Observation], object]] = [live.facts.hear]  # who is told what workers observe
+    app = make_app(board, view, live)
 
     async def keep_none_alive(_: web.Request, response: web.StreamResponse) -> None:
         if retire.is_set():
@@ -126,7 +128,7 @@ async def _serve(
     site = web.SockSite(runner, sock, ssl_context=tls)
     await site.start()
     serving()
-    ways = [stop.wait(), _retire(retire, site), _tick(board, history, view)]
+    ways = [stop.wait(), _retire(retire, site), _tick(live, view)]
     if hearing is not None:
         ways.append(_hear(hearing, listeners, retire))
     ends = [asyncio.create_task(way) for way in ways]

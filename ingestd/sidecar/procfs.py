@@ -1,4 +1,4 @@
-"""What the kernel says of a process and of a file system: CPU time, memory, free space.
+"""What the kernel says of a process: CPU time and memory.
 
 One read of /proc/<pid>/stat (proc(5)) per process, about 20 us. A pid is only believed to be a worker when its
 parent is the supervisor, so a number given to a stranger after a worker's death is not taken for it.
@@ -37,12 +37,3 @@ def usage(pid: int, parent_pid: int) -> Usage | None:
     if fields[_STATE] in (b"Z", b"X") or int(fields[_PARENT]) != parent_pid:
         return None
     return Usage((int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS_PER_S, int(fields[_RSS]) * _PAGE_BYTES)
-
-
-def free_bytes(folder: str) -> int | None:
-    """Free space for an unprivileged user of the file system that holds `folder`; `None` when it cannot be told."""
-    try:
-        status = os.statvfs(folder)
-    except OSError:
-        return None
-    return status.f_bavail * status.f_frsize

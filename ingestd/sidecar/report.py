@@ -5,6 +5,7 @@ holds in it for each format and transport, per worker and in sum. Rates and perc
 the history and are null while there is none. docs/metrics.md describes every field.
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from time import time_ns
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Final
 import msgspec
 
 from formats import FORMATS
+from ingestd.sidecar.disk import Disk
 from ingestd.sidecar.health import DaemonState, State, Verdict, daemon_state, faults
 from ingestd.sidecar.law import (
     DROPPED,
@@ -26,15 +28,22 @@ from ingestd.sidecar.law import (
     records_of,
     totals_of,
 )
-from ingestd.sidecar.moment import History, Moment, Sums, quantile, rate
-from ingestd.sidecar.procfs import free_bytes
+from ingestd.sidecar.moment import History, Moment, Sums, latencies, rate
 from ingestd.sidecar.view import View
-from ingestd.stats import LATENCY_BUCKETS, STARTED, index
+from ingestd.stats import STARTED, TRANSPORTS, index
 
 #: A rate must be steady enough to read and quick enough to show what happens.
 RATE_WINDOW_S: Final = 5.0
 #: A p99 needs some observations, also where a log comes only now and then.
 LATENCY_WINDOW_S: Final = 30.0
+
+
+_FORMAT_PLACES: Final = {
+    format_: tuple(index(RECEIVED, format_, transport) for transport in TRANSPORTS) for format_ in FORMATS
+}
+_TRANSPORT_PLACES: Final = {
+    transport: tuple(index(RECEIVED, format_, transport) for format_ in FORMATS) for transport in TRANSPORTS
+}
 
 
 class Latency(msgspec.Struct):
@@ -109,8 +118,11 @@ class Report(msgspec.Struct):
     worker_restarts: int
     sidecar_restarts: int
     data_dir_free_bytes: int | None
+    data_dir_total_bytes: int | None
+    data_dir_full_in_seconds: float | None
     formats: dict[str, dict[str, Records]]
     format_received_per_second: dict[str, float]
+    transport_received_per_second: dict[str, float]
     samples: dict[str, str]
     workers: list[Worker]
 
@@ -137,32 +149,26 @@ def _worker(slot: list[int], verdict: Verdict, now_ns: int) -> Worker:
 
 def _latency(moment: Moment, history: History) -> Latency:
     past = history.ago(moment.sums, LATENCY_WINDOW_S)
-    if past is None:
-        return Latency(None, None)
-    first = index("ingestd_write_latency_seconds")
-    last = first + len(LATENCY_BUCKETS) + 1  # the +Inf bucket included, the sum not
-    counts = [
-        now - then for now, then in zip(moment.sums.values[first:last], past.values[first:last], strict=True)
-    ]
-    return Latency(quantile(0.5, LATENCY_BUCKETS, counts), quantile(0.99, LATENCY_BUCKETS, counts))
+    return Latency(None, None) if past is None else Latency(*latencies(moment.sums, past))
 
 
 def _megabytes(bytes_per_second: float | None) -> float | None:
     return None if bytes_per_second is None else bytes_per_second / 1e6
 
 
-def _by_format(sums: Sums, past: Sums | None) -> dict[str, float]:
-    """Records received per second, of the formats that had any."""
-    found = {}
-    for format_ in FORMATS:
-        speed = rate(sums, past, (place for _, place in by_last_label(RECEIVED, format_)))
-        if speed:
-            found[format_] = speed
-    return found
+def _speeds(sums: Sums, past: Sums | None, places: Mapping[str, Iterable[int]]) -> dict[str, float]:
+    """Per second, by name, of those that moved."""
+    speeds = {name: rate(sums, past, those) for name, those in places.items()}
+    return {name: speed for name, speed in speeds.items() if speed}
 
 
 def make_report(
-    moment: Moment, workers: list[Verdict], history: History, view: View, samples: dict[str, str]
+    moment: Moment,
+    workers: list[Verdict],
+    history: History,
+    view: View,
+    samples: dict[str, str],
+    disk: Disk,
 ) -> Report:
     """The report of this moment; `history` must not hold anything later."""
     sums = moment.sums
@@ -213,9 +219,12 @@ def make_report(
         udp=Udp(one("ingestd_udp_datagrams_total"), one("ingestd_udp_kernel_drops_total")),
         worker_restarts=one("ingestd_worker_restarts_total"),
         sidecar_restarts=one("ingestd_sidecar_restarts_total"),
-        data_dir_free_bytes=free_bytes(view.data_dir),
+        data_dir_free_bytes=disk.free_bytes,
+        data_dir_total_bytes=disk.total_bytes,
+        data_dir_full_in_seconds=disk.full_in_seconds,
         formats=records,
-        format_received_per_second=_by_format(sums, past),
+        format_received_per_second=_speeds(sums, past, _FORMAT_PLACES),
+        transport_received_per_second=_speeds(sums, past, _TRANSPORT_PLACES),
         samples=samples,
         workers=[
             _worker(slot, verdict, now_ns) for slot, verdict in zip(moment.workers, workers, strict=True)

@@ -5,6 +5,16 @@ import msgspec
 from ingestd.registry import Settings
 
 
+class Setting(msgspec.Struct, frozen=True):
+    """One key of the configuration in force, as it would be written in the file."""
+
+    key: str
+    value: str
+    """A secret is shown as `"…"`."""
+    default: str
+    what: str
+
+
 class View(msgspec.Struct, frozen=True):
     """The supervisor fills it in before the fork; nothing in it changes while the daemon runs."""
 
@@ -29,3 +39,7 @@ class View(msgspec.Struct, frozen=True):
     key: str = ""
     registry: Settings | None = None
     """The schema registry to serve beside it; None serves none."""
+    queue_limit_bytes: int = 0
+    """A worker whose queue holds more pauses reading; 0 is not known."""
+    settings: tuple[Setting, ...] = ()
+    """The whole configuration, to be shown."""

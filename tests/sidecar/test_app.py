@@ -12,20 +12,21 @@ from ingestd.stats import HEARTBEAT, STARTING, STATE
 from tests.sidecar.served import Served, Workers, make_view
 from tests.sidecar.test_report import assert_law
 
-PATHS = ("/", "/page.css", "/page.js", "/metrics", "/api/stats", "/healthz", "/readyz")
+PATHS = ("/", "/metrics", "/api/stats", "/api/history?resolution=1s", "/api/config", "/healthz", "/readyz")
+FILES = ("/dashboard/style.css", "/dashboard/main.js", "/dashboard/vendor/uPlot/uPlot.esm.js")
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/missing"])
+@pytest.mark.parametrize("path", [*PATHS, *FILES, "/missing"])
 def test_every_answer_is_guarded_and_gives_nothing_away(served: Served, path: str) -> None:
     answer = served.get(path)
     assert answer.status == (404 if path == "/missing" else 200)
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Cache-Control"] == ("no-cache" if path == "/" or path in FILES else "no-store")
     assert answer.headers["Server"] == "ingestd"
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, *FILES])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_other_methods_are_refused(served: Served, path: str, method: str) -> None:
     answer = served.get(path, method)
@@ -39,7 +40,19 @@ def test_head_has_no_body(served: Served) -> None:
     assert (answer.status, answer.body) == (200, b"")
 
 
-@pytest.mark.parametrize("path", ["/missing", "/metrics/", "/../view.py", "/page.html", "/%00", "/a" * 1000])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/missing",
+        "/metrics/",
+        "/../view.py",
+        "/dashboard/",
+        "/dashboard/index.html",
+        "/dashboard/__init__.py",
+        "/%00",
+        "/a" * 1000,
+    ],
+)
 def test_an_unknown_path_is_told_briefly(served: Served, path: str) -> None:
     answer = served.get(path)
     assert answer.status == 404

@@ -47,7 +47,18 @@ def basic(password: str) -> str:
     return "Basic " + b64encode(f"anybody:{password}".encode()).decode()
 
 
-@pytest.mark.parametrize("path", ["/", "/page.js", "/metrics", "/api/stats", "/subjects", "/missing"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/dashboard/main.js",
+        "/api/config",
+        "/metrics",
+        "/api/stats",
+        "/subjects",
+        "/missing",
+    ],
+)
 def test_all_but_the_health_checks_needs_a_token(guarded: Guarded, path: str) -> None:
     refused = guarded.get(path)
     assert refused.status == 401

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ingestd.sidecar.procfs import free_bytes, usage
+from ingestd.sidecar.procfs import usage
 from ingestd.stats import PID
 from tests.daemon import wait_for
 from tests.sidecar.served import Workers
@@ -52,10 +52,3 @@ def test_a_process_that_is_gone_or_a_strangers_is_no_worker(workers: Workers) ->
     workers.end(0)
     assert usage(pid, os.getpid()) is None
     assert usage(0, os.getpid()) is None
-
-
-def test_free_space(tmp_path: Path) -> None:
-    free = free_bytes(str(tmp_path))
-    assert free is not None
-    assert 0 <= free <= shutil.disk_usage(tmp_path).total
-    assert free_bytes(str(tmp_path / "missing")) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -12,7 +13,9 @@ from typing import Any, get_args, get_origin
 import msgspec
 import pytest
 
+from ingestd.rings import Rings
 from ingestd.sidecar import View
+from ingestd.sidecar.disk import look
 from ingestd.sidecar.health import judge_workers
 from ingestd.sidecar.moment import History, Moment, read
 from ingestd.sidecar.report import Report, make_report
@@ -31,7 +34,8 @@ def report_of(workers: Workers, history: History | None = None, view: View | Non
 
 def report_at(moment: Moment, history: History | None = None, view: View | None = None) -> Report:
     view = view or make_view()
-    return make_report(moment, judge_workers(moment, view), history or History(60), view, {})
+    disk = look(view.data_dir, Rings(), int(time.time()))
+    return make_report(moment, judge_workers(moment, view), history or History(60), view, {}, disk)
 
 
 def at(moment: Moment, at_ns: int) -> Moment:

@@ -1,0 +1,249 @@
+"""One verdict for a person: is the daemon well, and if not, what is wrong and what to do.
+
+`CHECKS` are asked in turn; each finds nothing or says it in words. The first critical finding is the headline. What is
+measured against are figures of the last minute, so what is over is forgotten within one, and the past is for the charts
+and the alerts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, Literal
+
+import msgspec
+
+from ingestd.sidecar.disk import Disk
+from ingestd.sidecar.recent import Recent
+from ingestd.sidecar.report import Report
+
+Severity = Literal["critical", "attention"]
+
+#: A share of the disk in use from which it is worth a look, and from which it is urgent.
+_DISK_USED: Final = (0.80, 0.95)
+#: The same for the time until it is full, once that was observed for long enough to be believed.
+_DISK_LASTS_S: Final = (86_400.0, 3600.0)
+_DISK_OBSERVED_S: Final = 240.0
+#: A share of refused records, and so many at least, from which a sender is to be looked for.
+_REJECTED: Final = 0.01
+_REJECTED_LEAST: Final = 10
+#: The writers are behind when their queues are so full.
+_QUEUE_FULL: Final = 0.9
+_SLOW_S: Final = 5.0
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is wrong."""
+
+    severity: Severity
+    what: str
+    """A sentence."""
+    do: str
+    """What to do about it, or where to look."""
+    panel: str
+    """The part of the dashboard that shows more: an element's id."""
+
+
+class Assessment(msgspec.Struct, frozen=True):
+    """The verdict."""
+
+    state: Literal["well", "attention", "critical"]
+    headline: str
+    detail: str
+    findings: list[Finding]
+
+
+class Firing(msgspec.Struct, frozen=True):
+    """An alert of the operator's own rules that is active now."""
+
+    name: str
+    severity: str
+    summary: str
+
+
+class Facets(msgspec.Struct, frozen=True):
+    """All that is judged."""
+
+    report: Report
+    recent: Recent
+    disk: Disk
+    queue_limit_bytes: int
+    """What the queues of all workers hold before reading pauses; 0 when unknown."""
+    firing: list[Firing] = []
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{reason.replace('_', ' ')} {_number(count)}" for reason, count in ordered)
+
+
+def _processes(facets: Facets) -> Iterator[Finding]:
+    report = facets.report
+    severity: Severity = "critical" if report.state == "degraded" else "attention"
+    for who, why in report.faults.items():
+        yield Finding(
+            severity,
+            f"{who[0].upper()}{who[1:]}: {why}.",
+            "Look into the daemon's log." if severity == "critical" else "Wait for it, a few seconds.",
+            "workers",
+        )
+
+
+def _dropped(facets: Facets) -> Iterator[Finding]:
+    if dropped := facets.recent.dropped:
+        yield Finding(
+            "critical",
+            f"Good records were lost in the last minute: {_reasons(dropped)}.",
+            "Each reason has its remedy: docs/guarantees.md.",
+            "losses",
+        )
+
+
+def _kernel_drops(facets: Facets) -> Iterator[Finding]:
+    if count := facets.recent.udp_kernel_drops:
+        yield Finding(
+            "critical",
+            f"The kernel dropped {_number(count)} UDP datagrams in the last minute: bursts larger than its buffer.",
+            "Raise listen.udp.receive_buffer, and net.core.rmem_max with it.",
+            "losses",
+        )
+
+
+def _write_errors(facets: Facets) -> Iterator[Finding]:
+    if errors := facets.recent.write_errors:
+        yield Finding(
+            "critical",
+            f"Writing to the data folder failed in the last minute: {_reasons(errors)}.",
+            "Records wait in memory and in the senders: make room, or look at the disk.",
+            "disk",
+        )
+
+
+def _disk(facets: Facets) -> Iterator[Finding]:
+    disk = facets.disk
+    if disk.free_bytes is None:
+        yield Finding(
+            "critical",
+            "The data folder cannot be looked at.",
+            "Bring server.data_dir back: is it mounted?",
+            "disk",
+        )
+    lasts_s = disk.full_in_seconds
+    if lasts_s is not None and disk.observed_seconds >= _DISK_OBSERVED_S and lasts_s < _DISK_LASTS_S[0]:
+        severity: Severity = "critical" if lasts_s < _DISK_LASTS_S[1] else "attention"
+        left = f"{lasts_s / 60:.0f} minutes" if lasts_s < 7200 else f"{lasts_s / 3600:.0f} hours"
+        yield Finding(
+            severity,
+            f"The disk is full in {left} if it goes on like this.",
+            "Make room, or set [retention] limits.",
+            "disk",
+        )
+    elif disk.used is not None and disk.used >= _DISK_USED[0]:
+        severity = "critical" if disk.used >= _DISK_USED[1] else "attention"
+        yield Finding(
+            severity, f"The disk is {disk.used:.0%} full.", "Make room, or set [retention] limits.", "disk"
+        )
+
+
+def _restarts(facets: Facets) -> Iterator[Finding]:
+    if count := facets.recent.worker_restarts:
+        yield Finding(
+            "attention",
+            f"{_number(count)} worker{'s' if count > 1 else ''} died or hung in the last minute and was replaced.",
+            "The daemon's log has the cause.",
+            "workers",
+        )
+
+
+def _rejected(facets: Facets) -> Iterator[Finding]:
+    rejected, received = facets.recent.rejected, facets.recent.received
+    count = sum(rejected.values())
+    if count >= _REJECTED_LEAST and count >= _REJECTED * received:
+        yield Finding(
+            "attention",
+            f"{count / received:.0%} of the records of the last minute were refused: {_reasons(rejected)}.",
+            "See examples, and tell their sender.",
+            "losses",
+        )
+
+
+def _behind(facets: Facets) -> Iterator[Finding]:
+    report = facets.report
+    limit = facets.queue_limit_bytes
+    p99 = report.latency_seconds.p99
+    if limit and report.queue_bytes >= _QUEUE_FULL * limit:
+        yield Finding(
+            "attention",
+            "The writers are behind: their queue is full and senders wait.",
+            "A faster disk, a lower segment.level, or more workers.",
+            "queue",
+        )
+    elif p99 is not None and p99 > _SLOW_S:
+        yield Finding(
+            "attention",
+            f"Records take {p99:.1f} s to reach the disk (p99).",
+            "A faster disk, a lower segment.level, or more workers.",
+            "latency",
+        )
+
+
+def _refused(facets: Facets) -> Iterator[Finding]:
+    if failures := facets.recent.auth_failures:
+        yield Finding(
+            "attention",
+            f"Senders were turned away in the last minute: {_reasons(failures)}.",
+            "The log has their addresses; docs/security.md.",
+            "losses",
+        )
+
+
+def _alerts(facets: Facets) -> Iterator[Finding]:
+    for alert in facets.firing:
+        severity: Severity = "critical" if alert.severity == "critical" else "attention"
+        yield Finding(severity, f"Alert {alert.name}: {alert.summary}", "See the alerts below.", "alerts")
+
+
+CHECKS: Final[tuple[Callable[[Facets], Iterator[Finding]], ...]] = (
+    _processes,
+    _dropped,
+    _kernel_drops,
+    _write_errors,
+    _disk,
+    _alerts,
+    _restarts,
+    _rejected,
+    _behind,
+    _refused,
+)
+
+
+def assess(facets: Facets) -> Assessment:
+    """The verdict, what is critical first."""
+    findings = [finding for check in CHECKS for finding in check(facets)]
+    findings.sort(key=lambda finding: finding.severity != "critical")
+    if not findings:
+        return Assessment("well", "All is well", _calm(facets), [])
+    state: Literal["critical", "attention"] = findings[0].severity
+    return Assessment(state, _headline(findings), findings[0].what, findings)
+
+
+def _headline(findings: list[Finding]) -> str:
+    number, wrong = len(findings), findings[0].severity == "critical"
+    if number == 1:
+        return "Something is wrong" if wrong else "One thing is worth a look"
+    return f"{number} things are wrong" if wrong else f"{number} things are worth a look"
+
+
+def _calm(facets: Facets) -> str:
+    """What is going on, where all is well."""
+    report = facets.report
+    ready = sum(worker.state == "ready" for worker in report.workers)
+    workers = f"{ready} worker{'s' if ready != 1 else ''} ready"
+    if not facets.recent.received:
+        return f"{workers}; no records in the last minute."
+    p99 = report.latency_seconds.p99
+    within = "" if p99 is None else f", 99 of 100 on disk within {p99:.2g} s"
+    return f"{workers}; {_number(facets.recent.received)} records in the last minute{within}, none lost."

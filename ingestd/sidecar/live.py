@@ -1,0 +1,175 @@
+"""What the dashboard asks for: events each second, the past, examples of refused records, the configuration.
+
+    /api/events                      server-sent events: a `Snapshot` each second
+    /api/history?resolution=1s       the points of a ring, in columns; 1s, 10s or 1m
+    /api/rejects?reason=…            recent refused records of one reason
+    /api/config                      every key in force, secrets hidden
+
+`Live` is also the second hand of the sidecar: each tick reads the board once, and history, rings and snapshot are made
+of that reading.
+"""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from formats.record import REASONS
+from ingestd.observe.messages import Rejected
+from ingestd.rings import RESOLUTIONS, Point, Resolution, known
+from ingestd.sidecar.assessment import Assessment, Facets, assess
+from ingestd.sidecar.disk import look
+from ingestd.sidecar.facts import Facts, Source, Speed
+from ingestd.sidecar.health import judge_workers
+from ingestd.sidecar.moment import History, Moment, read
+from ingestd.sidecar.recent import WINDOW_S, Recent, recent
+from ingestd.sidecar.recorder import Recorder
+from ingestd.sidecar.report import Report, make_report
+from ingestd.sidecar.stream import MOST_LISTENERS, Stream
+from ingestd.sidecar.view import View
+from ingestd.stats import Board
+
+_MOST_SERVICES: Final = 12
+_MOST_SOURCES: Final = 12
+_RESOLUTIONS: Final = {one.name: one for one in RESOLUTIONS}
+
+
+class Snapshot(msgspec.Struct):
+    """How everything stands at one moment, for the dashboard; docs/metrics.md describes the report in it."""
+
+    assessment: Assessment
+    stats: Report
+    """As at /api/stats, but for the records of each worker."""
+    recent: Recent
+    point: dict[str, float | None] | None
+    """The newest point of the finest ring, and its `time`."""
+    queue_limit_bytes: int
+    services: list[Speed]
+    services_estimated: bool
+    sources: list[Source]
+    examples: dict[str, int]
+
+
+def _answer(value: object, status: int = HTTPStatus.OK) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+
+
+def _bad(parameter: str, given: str | None, allowed: str) -> web.Response:
+    """A 400 that says what is allowed."""
+    said = "is missing" if given is None else f"is {given[:80]!r}"
+    return _answer({"error": f"{parameter} {said}; it must be {allowed}"}, HTTPStatus.BAD_REQUEST)
+
+
+def _point(end_s: int, point: Point) -> dict[str, float | None]:
+    values = (known(value) for value in point)
+    return {"time": end_s} | {
+        name: None if value is None else round(value, 4)
+        for name, value in zip(Point._fields, values, strict=True)
+    }
+
+
+class Live:
+    """The present and the past of one board, for who watches it."""
+
+    def __init__(self, board: Board, view: View, history: History) -> None:
+        self.history = history
+        self.facts = Facts()
+        self._board = board
+        self._view = view
+        self._recorder = Recorder(board.rings)
+        self._stream = Stream(lambda: msgspec.json.encode(self.snapshot()))
+        self._past: dict[Resolution, tuple[int, bytes]] = {}
+        self._settings = msgspec.json.encode({"settings": view.settings})
+
+    def tick(self) -> None:
+        """A second has gone by."""
+        sums = read(self._board).sums
+        now_s = int(time.time())
+        self.history.add(sums)
+        self._recorder.add(sums, now_s, look(self._view.data_dir, self._board.rings, now_s).free_bytes)
+        self._stream.tick()
+
+    def report(self, moment: Moment) -> Report:
+        """The report of `moment`."""
+        return make_report(
+            moment,
+            judge_workers(moment, self._view),
+            self.history,
+            self._view,
+            self._board.samples.read(),
+            look(self._view.data_dir, self._board.rings, int(time.time())),
+        )
+
+    def snapshot(self) -> Snapshot:
+        """How everything stands now."""
+        moment = read(self._board)
+        report = self.report(moment)
+        happened = recent(moment.sums, self.history.ago(moment.sums, WINDOW_S))
+        now_s = int(time.time())
+        limit = self._view.queue_limit_bytes * len(moment.workers)
+        newest = self._board.rings.last(RESOLUTIONS[0], now_s, 2)
+        disk = look(self._view.data_dir, self._board.rings, now_s)
+        for worker in report.workers:
+            worker.records = {}
+        return Snapshot(
+            assess(Facets(report, happened, disk, limit)),
+            report,
+            happened,
+            _point(*newest[-1]) if newest else None,
+            limit,
+            self.facts.services(_MOST_SERVICES),
+            self.facts.estimated,
+            self.facts.sources(_MOST_SOURCES, moment.numbers),
+            self.facts.example_counts(),
+        )
+
+    async def stats(self, _: web.Request) -> web.Response:
+        """The report of now."""
+        return _answer(self.report(read(self._board)))
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """A snapshot now and then each second, until the client leaves."""
+        if self._stream.full:
+            error = f"{MOST_LISTENERS} dashboards are open already; close some, or ask /api/stats"
+            return _answer({"error": error}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return await self._stream.send(request)
+
+    async def past(self, request: web.Request) -> web.Response:
+        """The points of one ring, oldest first: `time` and each field of a point as a list."""
+        name = request.query.get("resolution")
+        resolution = _RESOLUTIONS.get(name or "")
+        if resolution is None:
+            return _bad("resolution", name, "one of " + ", ".join(_RESOLUTIONS))
+        now_s = int(time.time())
+        made_s, body = self._past.get(resolution, (0, b""))
+        if made_s != now_s:
+            body = msgspec.json.encode(self._columns(resolution, now_s))
+            self._past[resolution] = now_s, body
+        return web.Response(body=body, content_type="application/json")
+
+    def _columns(self, resolution: Resolution, now_s: int) -> dict[str, Any]:
+        points = [_point(*one) for one in self._board.rings.last(resolution, now_s)]
+        return {
+            "resolution": resolution.name,
+            "step_seconds": resolution.step_s,
+            "span_seconds": resolution.span_s,
+        } | {name: [point[name] for point in points] for name in ("time", *Point._fields)}
+
+    async def rejects(self, request: web.Request) -> web.Response:
+        """Recent refused records of one reason, newest first."""
+        reason = request.query.get("reason")
+        if reason not in REASONS:
+            return _bad("reason", reason, "one of " + ", ".join(REASONS))
+        return _answer({"reason": reason, "examples": [_example(one) for one in self.facts.examples(reason)]})
+
+    async def config(self, _: web.Request) -> web.Response:
+        """The configuration in force."""
+        return web.Response(body=self._settings, content_type="application/json")
+
+
+def _example(rejected: Rejected) -> dict[str, str]:
+    return {name: getattr(rejected, name) for name in Rejected.__struct_fields__}
