@@ -120,7 +120,7 @@ def test_not_running(tmp_path: Path) -> None:
 def test_there_and_silent(tmp_path: Path) -> None:
     with pytest.raises(SilentError, match=r"process \d+ runs, but no answer comes from http://127.*refused"):
         Daemon(announced(tmp_path, free_address())).ask("/json")
-    with pytest.raises(SilentError, match="no answer from http://127.*refused; is this its address"):
+    with pytest.raises(SilentError, match=r"no answer from http://127.*refused; is this its address"):
         Daemon(tmp_path, url=f"http://{free_address()}").ask("/json")
 
 
@@ -149,7 +149,7 @@ def test_tls_trusts_the_daemons_own_certificate_alone(tmp_path: Path) -> None:
             Daemon(path, url).ask("/json")
         with pytest.raises(AskError, match=r"http\.cert .*server\.key: not a PEM certificate; give --ca"):
             Daemon(path, certificate=key).ask("/json")
-        with pytest.raises(AskError, match="--ca .*: not a PEM file"):
+        with pytest.raises(AskError, match=r"--ca .*: not a PEM file"):
             Daemon(path, url, ca=key).ask("/json")
 
 
