@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from ingestd.net.connection import REST_S
 from ingestd.net.rates import RateLimits
 from ingestd.net.tcp import TcpLimits
 from ingestd.pace import TURN_S
@@ -27,8 +28,10 @@ class DearDoor(Door):
 
     __slots__ = ()
     pieces = 0
+    reads = 0
 
     def feed(self, data: bytes) -> None:
+        type(self).reads += 1
         if b"dear" in data:
             type(self).pieces += 1
             time.sleep(1.5 * TURN_S)
@@ -71,7 +74,7 @@ def run(
     """Play a scene in a house of its own; `drain` it then, unless the scene did."""
 
     async def play() -> None:
-        DearDoor.pieces = 0
+        DearDoor.pieces = DearDoor.reads = 0
         house = House(DearDoor, limits=limits, rates=rates)
         house.tcp.start()
         await scene(house)
@@ -131,6 +134,22 @@ def test_a_gate_that_closes_stops_the_work_that_is_left() -> None:
             assert DearDoor.pieces == pieces
             house.gate.free(1 << 40)
             await until(lambda: house.records() == 4000)
+
+    run(scene)
+
+
+def test_small_reads_that_follow_each_other_closely_become_fewer_and_larger() -> None:
+    async def scene(house: House) -> None:
+        with await connected(house) as sender:
+            await send(sender, b"INGEST/1 json\n" + LINE)
+            await until(lambda: house.records() == 1)
+            began_s = time.monotonic()
+            for _ in range(2000):
+                await send(sender, LINE)
+                await asyncio.sleep(0)
+            await until(lambda: house.records() == 2001)
+            rests = (time.monotonic() - began_s) / REST_S
+            assert DearDoor.reads < min(2 * rests, 1000) + 4
 
     run(scene)
 
