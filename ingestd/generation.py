@@ -13,23 +13,24 @@ import resource
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from ingestd import ports
+from ingestd.activation import Passed
 from ingestd.config import Config
 from ingestd.crew import SLOTS_PER_WORKER
 from ingestd.net.balance import LoadTable
-from ingestd.net.sockets import Address, bind_http, bind_tcp, bind_udp, deal, grow_receive_buffer, more_like
+from ingestd.net.sockets import Address, bind_tcp, bind_udp, deal, grow_receive_buffer
 from ingestd.observe import channel
+from ingestd.ports import Sockets
 from ingestd.sequences import checkpoint
 from ingestd.sequences.table import Sequences
 from ingestd.shared import Shared, connection_limit, tls_context
 from ingestd.stats import Board
 from ingestd.store.folder import Folder
 from ingestd.store.takeover import strays
-
-Sockets = Sequence[socket.socket]
 
 log: Final = logging.getLogger("ingestd")
 
@@ -39,14 +40,15 @@ def workers_of(config: Config) -> int:
     return config.server.workers or len(os.sched_getaffinity(0))
 
 
-def first(config: Config) -> Shared:
-    """What the first generation of a daemon shares. Raises `StartError`."""
+def first(config: Config, passed: Passed) -> Shared:
+    """What the first generation of a daemon shares, with the sockets that it was passed. Raises `StartError`."""
     workers = workers_of(config)
     allow_connections(config.limits.max_connections, workers)
     context = tls_context(config)
-    tcp, udp = config.listen.tcp, config.listen.udp
-    listeners = bind_tcp(workers, Address(tcp.address, tcp.port), tcp.backlog)
-    receivers = bind_udp(workers, Address(udp.address, udp.port), udp.receive_buffer)
+    tcp, udp, bind = config.listen.tcp, config.listen.udp, _Bind(config, workers)
+    listeners = ports.first(passed.tcp, "listen.tcp", Address(tcp.address, tcp.port), workers, bind.tcp)
+    receivers = ports.first(passed.udp, "listen.udp", Address(udp.address, udp.port), workers, bind.udp)
+    _set_queues(config, listeners, receivers)
     data_dir, state_dir = Path(config.server.data_dir), Path(config.server.state_dir)
     sequences = Sequences()
     checkpoint.restore(sequences, state_dir, data_dir, int(time.time()))
@@ -62,6 +64,7 @@ def first(config: Config) -> Shared:
         range(workers),
         context,
         channel.make_pair(),
+        passed.kinds(),
     )
 
 
@@ -71,28 +74,26 @@ def following(before: Shared, config: Config, slots: Sequence[int]) -> Shared:
     allow_connections(config.limits.max_connections, workers)
     context = tls_context(config)
     was, now = before.config.listen, config.listen
-    listeners = [sock for sockets in before.sockets for sock in sockets.tcp]
-    receivers = [sock for sockets in before.sockets for sock in sockets.udp]
+    bind = _Bind(config, workers)
     with contextlib.ExitStack() as undo:
-        if (was.tcp.address, was.tcp.port) != (now.tcp.address, now.tcp.port):
-            listeners = bind_tcp(workers, Address(now.tcp.address, now.tcp.port), now.tcp.backlog)
-            undo.callback(close, listeners)
-        elif len(listeners) < workers:
-            more = more_like(listeners[0], workers - len(listeners))
-            undo.callback(close, more)
-            listeners += more
-        if (was.udp.address, was.udp.port) != (now.udp.address, now.udp.port):
-            receivers = bind_udp(workers, Address(now.udp.address, now.udp.port), now.udp.receive_buffer)
-            undo.callback(close, receivers)
-        elif len(receivers) < workers:
-            more = more_like(receivers[0], workers - len(receivers))
-            undo.callback(close, more)
-            receivers += more
+        listeners = ports.following(
+            (sock for sockets in before.sockets for sock in sockets.tcp),
+            workers,
+            passed="tcp" in before.passed,
+            moved=(was.tcp.address, was.tcp.port) != (now.tcp.address, now.tcp.port),
+            bind=bind.tcp,
+            undo=undo,
+        )
+        receivers = ports.following(
+            (sock for sockets in before.sockets for sock in sockets.udp),
+            workers,
+            passed="udp" in before.passed,
+            moved=(was.udp.address, was.udp.port) != (now.udp.address, now.udp.port),
+            bind=bind.udp,
+            undo=undo,
+        )
         undo.pop_all()
-    for listener in listeners:
-        listener.listen(now.tcp.backlog)  # once more, where it does: that sets the new length of its queue
-    for receiver in receivers:
-        grow_receive_buffer(receiver, now.udp.receive_buffer)
+    _set_queues(config, listeners, receivers)
     return before._replace(
         config=config,
         loads=LoadTable(workers),
@@ -102,20 +103,32 @@ def following(before: Shared, config: Config, slots: Sequence[int]) -> Shared:
     )
 
 
-def following_http(sock: socket.socket, before: Config, config: Config) -> socket.socket:
-    """The sidecar's socket under `config`: the same, unless its address changed. Raises `StartError`."""
-    if before.http == config.http:
-        return sock
-    return bind_http(Address(config.http.address, config.http.port))
+class _Bind:
+    """Binds what `config` names, for so many workers."""
+
+    def __init__(self, config: Config, workers: int) -> None:
+        self._listen = config.listen
+        self._workers = workers
+
+    def tcp(self) -> list[socket.socket]:
+        tcp = self._listen.tcp
+        return bind_tcp(self._workers, Address(tcp.address, tcp.port), tcp.backlog)
+
+    def udp(self) -> list[socket.socket]:
+        udp = self._listen.udp
+        return bind_udp(self._workers, Address(udp.address, udp.port), udp.receive_buffer)
+
+
+def _set_queues(config: Config, listeners: Sockets, receivers: Sockets) -> None:
+    """What the kernel may queue, for sockets that were there before as well."""
+    for listener in listeners:
+        listener.listen(config.listen.tcp.backlog)  # once more, where it does: that sets the length
+    for receiver in receivers:
+        grow_receive_buffer(receiver, config.listen.udp.receive_buffer)
 
 
 def sockets_of(shared: Shared) -> set[socket.socket]:
     return {sock for sockets in shared.sockets for sock in sockets.all()}.union(shared.observations)
-
-
-def close(sockets: Iterable[socket.socket]) -> None:
-    for sock in sockets:
-        sock.close()
 
 
 def allow_connections(configured: int, workers: int) -> None:

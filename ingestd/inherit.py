@@ -59,6 +59,8 @@ class Will(msgspec.Struct):
     sidecars: list[Life]
     observations: list[int] = []
     """The ends of `observe.channel.Pair`."""
+    passed: list[str] = []
+    """Which sockets the service manager holds: see activation.KINDS."""
 
     def descriptors(self) -> Iterable[int]:
         """All that must stay open."""

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from typing import Final, Protocol
 
-from ingestd import __version__, generation, inherit, rehearsal
+from ingestd import __version__, generation, inherit, ports, rehearsal
 from ingestd.config import Config
 from ingestd.crew import Crew
 from ingestd.errors import IngestdError, StartError
@@ -168,9 +168,9 @@ class Reload:
             shared = generation.following(before, config, slots)
             new = generation.sockets_of(shared) - generation.sockets_of(before)
             old = generation.sockets_of(before) - generation.sockets_of(shared)
-            http = generation.following_http(daemon.http, before.config, config)
+            http = ports.following_http(daemon.http, before, config)
         except IngestdError as error:
-            generation.close(new)
+            ports.close(new)
             daemon.start_sidecar()
             self._refuse(*str(error).splitlines())
             return

@@ -38,6 +38,7 @@ class Shared(NamedTuple):
     slots: Sequence[int]  # by position: which of the board, and so the number in the names of segments
     context: ssl.SSLContext | None
     observations: Pair  # what workers tell the sidecar by
+    passed: frozenset[str] = frozenset()  # what of `sockets` the service manager holds: see activation.KINDS
 
 
 def writer_settings(shared: Shared, number: int, counted_frames: int) -> WriterSettings:

@@ -19,14 +19,14 @@ from typing import IO
 
 import msgspec
 
-from ingestd import generation, inherit, rehearsal
+from ingestd import activation, generation, inherit, ports, rehearsal
 from ingestd.config import Config
 from ingestd.crew import SLOTS_PER_WORKER
 from ingestd.errors import IngestdError, StartError
 from ingestd.inherit import Will
 from ingestd.memory import Memory
 from ingestd.net.balance import LoadTable
-from ingestd.net.sockets import Address, WorkerSockets, bind_http
+from ingestd.net.sockets import WorkerSockets
 from ingestd.observe import channel
 from ingestd.rings import Rings
 from ingestd.sequences import checkpoint, table
@@ -51,8 +51,9 @@ def _begin(config: Config) -> int:
     prepare_folders(data_dir, state_dir)
     lock = lock_data_dir(data_dir)
     withdraw(state_dir)  # one that was killed left its own
-    shared = generation.first(config)
-    http = bind_http(Address(config.http.address, config.http.port))
+    passed = activation.take(config.http.port)
+    shared = generation.first(config, passed)
+    http = ports.first_http(config, passed)
     return _run(Supervisor(shared, http, lock, None, None), None, lock, state_dir)
 
 
@@ -77,6 +78,7 @@ def _go_on(will: Will, load: Callable[[], Config]) -> int:
         will.slots,
         context,
         _observations(will),
+        frozenset(will.passed),
     )
     supervisor = Supervisor(shared, http, lock, will, foreign)
     return _run(supervisor, load, lock, Path(config.server.state_dir))
@@ -143,15 +145,20 @@ def _context(config: Config, load: Callable[[], Config]) -> ssl.SSLContext | Non
 
 def _sockets(will: Will) -> list[WorkerSockets]:
     """The sockets of the generation in force, as they were dealt out."""
-    made = []
-    for tcp, udp, inbox, outbox in zip(will.tcp, will.udp, will.inboxes, will.outboxes, strict=True):
-        taken = [socket.socket(fileno=fd) for fd in (*tcp, *udp, inbox, outbox)]
-        for each in taken:
-            each.setblocking(False)
-        made.append(
-            WorkerSockets(tuple(taken[: len(tcp)]), tuple(taken[len(tcp) : -2]), taken[-2], taken[-1])
+    dealt = list(zip(will.tcp, will.udp, will.inboxes, will.outboxes, strict=True))
+    descriptors = {fd for tcp, udp, inbox, outbox in dealt for fd in (*tcp, *udp, inbox, outbox)}
+    sockets = {fd: socket.socket(fileno=fd) for fd in descriptors}  # workers may share one
+    for each in sockets.values():
+        each.setblocking(False)
+    return [
+        WorkerSockets(
+            tuple(sockets[fd] for fd in tcp),
+            tuple(sockets[fd] for fd in udp),
+            sockets[inbox],
+            sockets[outbox],
         )
-    return made
+        for tcp, udp, inbox, outbox in dealt
+    ]
 
 
 def _observations(will: Will) -> channel.Pair:

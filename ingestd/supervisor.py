@@ -18,7 +18,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
@@ -74,7 +74,8 @@ class Supervisor:
         self.sidecars = Sidecars(shared.board, shared.observations.hearing, lambda: self._sockets)
         self._sockets = {http, *generation.sockets_of(shared)}
         self._lock = lock
-        self._drops = {} if will is None else dict(will.kernel_drops)
+        # One that was passed may have counted for a daemon before this one.
+        self._drops = dict(will.kernel_drops) if will else dict(_drops_of(self._sockets))
         self._started_ns = time.time_ns() if will is None else will.started_ns
         self._stopping_s: float | None = None
         self._exit_code = 0
@@ -242,11 +243,9 @@ class Supervisor:
 
     def _count_drops(self) -> None:
         """Bring the kernel's counters, 32 bits wide, into ours."""
-        for sock in self._sockets:
-            if sock.type == socket.SOCK_DGRAM and sock.family != socket.AF_UNIX:
-                now = kernel_drops(sock)
-                self.slot.add(_KERNEL_DROPS, (now - self._drops.get(sock.fileno(), 0)) % 2**32)
-                self._drops[sock.fileno()] = now
+        for fd, now in _drops_of(self._sockets):
+            self.slot.add(_KERNEL_DROPS, (now - self._drops.get(fd, 0)) % 2**32)
+            self._drops[fd] = now
 
     def _sweep(self) -> None:
         retention = self._config.retention
@@ -289,6 +288,7 @@ class Supervisor:
             leaving=[child.life() for child in self.crew.leaving],
             sidecars=self.sidecars.lives(),
             observations=[end.fileno() for end in shared.observations],
+            passed=sorted(shared.passed),
         )
 
     def replace_program(self) -> None:
@@ -319,3 +319,10 @@ class Supervisor:
         for number in numbers:
             self._signalled(number)
         return self._stopping_s is not None
+
+
+def _drops_of(sockets: Iterable[socket.socket]) -> Iterator[tuple[int, int]]:
+    """What the kernel says it dropped at each UDP socket, by descriptor."""
+    for sock in sockets:
+        if sock.type == socket.SOCK_DGRAM and sock.family != socket.AF_UNIX:
+            yield sock.fileno(), kernel_drops(sock)

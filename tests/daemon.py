@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 import zstandard
 
@@ -64,17 +64,16 @@ class Daemon:
         config.touch()
         sets = [f"--set={key}={value}" for key, value in self.settings.items()]
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "ingestd", "run", "-c", str(config), *sets],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
+            self.process = self.spawn([sys.executable, "-m", "ingestd", "run", "-c", str(config), *sets], log)
         if ready:
             self.wait_ready()
         return self
+
+    def spawn(self, command: list[str], log: IO[str]) -> subprocess.Popen[str]:
+        """Run `command` as the daemon."""
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True, start_new_session=True
+        )
 
     def wait_ready(self) -> None:
         path = self.folder / "state" / "ingestd.json"

@@ -71,16 +71,23 @@ def more_like(sock: socket.socket, count: int) -> list[socket.socket]:
 
 
 def deal(workers: int, tcp: Sequence[socket.socket], udp: Sequence[socket.socket]) -> list[WorkerSockets]:
-    """Share the sockets out, at least one of each to a worker, with a new hand-over channel for each."""
+    """Share the sockets out, at least one of each to a worker, with a new hand-over channel for each.
+
+    Where there are fewer than workers, several workers have the same one, and the kernel wakes whoever is idle.
+    """
     made = []
     for position in range(workers):
         inbox, outbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         made.append(
-            WorkerSockets(tuple(tcp[position::workers]), tuple(udp[position::workers]), inbox, outbox)
+            WorkerSockets(_share(tcp, position, workers), _share(udp, position, workers), inbox, outbox)
         )
         for each in made[-1].all():
             each.setblocking(False)
     return made
+
+
+def _share(sockets: Sequence[socket.socket], position: int, workers: int) -> tuple[socket.socket, ...]:
+    return tuple(sockets[position::workers]) or (sockets[position % len(sockets)],)
 
 
 def bind_http(address: Address) -> socket.socket:
@@ -142,8 +149,15 @@ def _bind(address: Address, kind: socket.SocketKind, key: str, reuse_port: bool)
 
 
 def grow_receive_buffer(receiver: socket.socket, nbytes: int) -> None:
-    """As large as asked; without CAP_NET_ADMIN as large as net.core.rmem_max allows."""
+    """As large as asked; without CAP_NET_ADMIN as large as net.core.rmem_max allows.
+
+    A socket that somebody with that right has made larger, such as systemd, is left as it is.
+    """
     try:
         receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, nbytes)
     except PermissionError:
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, nbytes)
+        with socket.socket(receiver.family, socket.SOCK_DGRAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, nbytes)
+            allowed = trial.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        if allowed > receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF):
+            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, nbytes)

@@ -11,12 +11,14 @@ import pytest
 
 from ingestd.errors import StartError
 from ingestd.net.sockets import (
+    SO_RCVBUFFORCE,
     Address,
     WorkerSockets,
     bind_http,
     bind_tcp,
     bind_udp,
     deal,
+    grow_receive_buffer,
     kernel_drops,
     more_like,
     shown,
@@ -128,6 +130,36 @@ def test_a_receive_buffer_of_the_size_asked_for_or_what_the_kernel_allows() -> N
     with bound(1, receive_buffer_bytes=1 << 16) as small, bound(1, receive_buffer_bytes=1 << 18) as large:
         sizes = [group[0].udp[0].getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for group in (small, large)]
     assert sizes[0] < sizes[1]
+
+
+class Unprivileged(socket.socket):
+    """As in a process without CAP_NET_ADMIN."""
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:  # type: ignore[override]
+        if option == SO_RCVBUFFORCE:
+            raise PermissionError
+        super().setsockopt(level, option, value)
+
+
+def test_a_receive_buffer_that_another_made_larger_is_left_so() -> None:
+    with Unprivileged(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+        large = receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        grow_receive_buffer(receiver, 1 << 16)
+        assert receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == large
+        grow_receive_buffer(receiver, 1 << 19)
+        assert receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) > large
+
+
+def test_fewer_sockets_than_workers_are_shared() -> None:
+    with bound(2) as groups:
+        listeners = [group.tcp[0] for group in groups]
+        made = deal(3, listeners, [groups[0].udp[0]])
+        assert [group.tcp for group in made] == [(listeners[0],), (listeners[1],), (listeners[0],)]
+        assert {group.udp for group in made} == {(groups[0].udp[0],)}
+        for group in made:
+            group.inbox.close()
+            group.outbox.close()
 
 
 def test_every_datagram_is_read_or_in_the_kernels_count() -> None:
