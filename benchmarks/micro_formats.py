@@ -68,6 +68,15 @@ def _plain(rng: random.Random, index: int) -> str:
     return f"{index} {_text(rng, 16)}"
 
 
+def blocks_of_json(records: int) -> list[bytes]:
+    """Some blocks of JSON in the stored form."""
+    rng = random.Random(1)
+    return [
+        "".join(_json_record(rng, number * records + index) + "\n" for index in range(records)).encode()
+        for number in range(_BLOCKS)
+    ]
+
+
 def _cases(records: int) -> dict[str, tuple[str, list[bytes]]]:
     """Format and blocks of each case."""
     number = records * _BLOCKS

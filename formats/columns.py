@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from formats import levels, timestamps
-from formats.record import CORE_FIELDS, LEVELS, Context, Encoded, tally
+from formats.record import CORE_FIELDS, LEVELS, NO_COLUMNS, Context, Encoded, Lists, tally
 
 _CHUNK_RECORDS = 256  # some 80 KB of lines: malloc maps larger memory anew each time, at 100 ns a record
 _NO_FIELDS: Mapping[str, list[Any]] = {}
@@ -59,17 +59,22 @@ def encode_known(format: str, known: Known, context: Context, fields: Mapping[st
     if added.name is not None:
         names = (*names, added.name)
         columns.append(repeat(added.value))
-    return encode_lines(format, list(map(_line(names), *columns)), known)
+    return encode_lines(format, list(map(_line(names), *columns)), known, context)
 
 
-def encode_lines(format: str, lines: Sequence[object], known: Known) -> Encoded:
+def encode_lines(format: str, lines: Sequence[object], known: Known, context: Context) -> Encoded:
     """Make records of objects, each of which is a whole record."""
     chunks = [
         _encoder.encode_lines(lines[start : start + _CHUNK_RECORDS])
         for start in range(0, len(lines), _CHUNK_RECORDS)
     ]
     nbytes = sum(map(len, chunks))
-    return Encoded(format, chunks, nbytes, len(lines), known.counts, known.services, known.first, known.last)
+    counts, services = known.counts, known.services
+    core = known.core
+    columns = Lists(core.levels, core.services, core.messages) if context.columns else NO_COLUMNS
+    return Encoded(
+        format, chunks, nbytes, len(lines), counts, services, known.first, known.last, columns=columns
+    )
 
 
 def read_core(core: Core, context: Context) -> Known:

@@ -24,7 +24,7 @@ from msgspec import Meta
 from formats import lines, timestamps
 from formats.errors import DecodeError
 from formats.mapping import Mapper, decode_array, decode_object
-from formats.record import LEVELS, Context, Encoded, Row, Sink, tally
+from formats.record import LEVELS, NO_COLUMNS, Columns, Context, Encoded, Row, Sink, tally
 
 _JOINT = re.compile(rb"\}\n\{")
 _JOINT_CRLF = re.compile(rb"\}\r\n\{")
@@ -55,6 +55,24 @@ class Canonical(msgspec.Struct, gc=False):
 
 # A type without values, so that the field may not be there at all. Null is no int either.
 _Absent = Annotated[int, Meta(ge=1, le=0)]
+
+
+class _Columns:
+    """The columns of decoded records, each made when it is asked for."""
+
+    __slots__ = ("_records", "levels")
+
+    def __init__(self, records: list[Canonical], levels: list[str]) -> None:
+        self._records = records
+        self.levels = levels
+
+    @property
+    def services(self) -> list[str]:
+        return [record.service for record in self._records]
+
+    @property
+    def messages(self) -> list[str]:
+        return [record.message for record in self._records]
 
 
 def encode(block: bytes, context: Context) -> list[Encoded]:
@@ -99,9 +117,10 @@ def _splice(block: bytes, context: Context, carried: frozenset[str]) -> Encoded 
     bounds = timestamps.bounds([record.timestamp for record in records])
     if bounds is None:
         return None
-    levels = tally([record.level for record in records])
+    levels = [record.level for record in records]
     services = {record.service for record in records}
-    del records  # as large as the block itself: do not hold both
+    columns: Columns = _Columns(records, levels) if context.columns else NO_COLUMNS
+    del records  # as large as the block itself: do not hold both for nothing
     opening = b"{" + context.prefix("json", carried)
     # A replacement without a backslash is taken as it is, at full speed.
     joint = (b"}\n" + opening).replace(b"\\", rb"\\")
@@ -113,7 +132,8 @@ def _splice(block: bytes, context: Context, carried: frozenset[str]) -> Encoded 
         return None
     chunks = [opening, body, b"\n"]
     first, last = bounds
-    return Encoded("json", chunks, sum(map(len, chunks)), number, levels, services, first, last)
+    nbytes = sum(map(len, chunks))
+    return Encoded("json", chunks, nbytes, number, tally(levels), services, first, last, columns=columns)
 
 
 @lru_cache(64)

@@ -231,7 +231,8 @@ def _encode_entries(entries: _Entries, context: Context) -> Encoded:
             return encode_columns(_FORMAT, Core(*core), context)
         attributes = [{}] * len(runs)
     known = read_core(Core(*core), context)
-    return encode_lines(_FORMAT, _with_attributes(known.core, runs, seqs, attributes, context), known)
+    lines = _with_attributes(known.core, runs, seqs, attributes, context)
+    return encode_lines(_FORMAT, lines, known, context)
 
 
 def _with_attributes(

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import msgspec
 
 from formats.raw_head import CutReader, Said, read
-from formats.record import LEVELS, Context, Encoded, Row
+from formats.record import LEVELS, Context, Encoded, Lists, Row
 
 _PID = frozenset({"pid"})
 _BLANK = " \t\r\v\f"
@@ -125,6 +125,11 @@ def _encode_lines(lines: list[str], context: Context, encoded: Encoded) -> None:
     levels = dict.fromkeys(LEVELS, 0)
     for key, number in counts.items():
         levels[openings[key].level] += number
+    if context.columns:
+        found = [openings[key] for key in keys]
+        encoded.columns = Lists(
+            [opening.level for opening in found], [opening.service for opening in found], messages
+        )
     used = [openings[key] for key in counts]
     encoded.count(
         {level: number for level, number in levels.items() if number},

@@ -9,7 +9,7 @@ metrics and segment metadata need, and the records refused.
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, tzinfo
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, Self
 
 import msgspec
 
@@ -58,9 +58,12 @@ class Enrichment:
         self._fields = dict(fields)
         self._heads: dict[tuple[str, Collection[str]], bytes] = {}
 
-    def at(self, received_at: str, service: str) -> "Context":
-        """The enrichment of one block: `received_at` in RFC 3339 with microseconds and Z, the default service."""
-        return Context(self, received_at, service)
+    def at(self, received_at: str, service: str, columns: bool = False) -> "Context":
+        """The enrichment of one block: `received_at` in RFC 3339 with microseconds and Z, the default service.
+
+        With `columns`, a format that has its records in columns, or can make such at no great cost, hands them out.
+        """
+        return Context(self, received_at, service, columns)
 
     def head(self, format: str, carried: frozenset[str]) -> bytes:
         """All but the fields `carried` by the records themselves, up to the value of `received_at`."""
@@ -86,9 +89,10 @@ class Enrichment:
 class Context:
     """What is the same for all records of one block. Made for each block, by `Enrichment.at`."""
 
-    __slots__ = ("enrichment", "received_at", "service")
+    __slots__ = ("columns", "enrichment", "received_at", "service")
 
-    def __init__(self, enrichment: Enrichment, received_at: str, service: str) -> None:
+    def __init__(self, enrichment: Enrichment, received_at: str, service: str, columns: bool = False) -> None:
+        self.columns = columns
         self.enrichment = enrichment
         self.received_at = received_at
         self.service = service
@@ -126,11 +130,43 @@ class Row(NamedTuple):
     service: str
 
 
+class Columns(Protocol):
+    """Three fields of some records, each as a list in the order of the records."""
+
+    @property
+    def levels(self) -> list[str]: ...
+    @property
+    def services(self) -> list[str]: ...
+    @property
+    def messages(self) -> list[str]: ...
+
+
+class Lists(NamedTuple):
+    """Columns that are there."""
+
+    levels: list[str]
+    services: list[str]
+    messages: list[str]
+
+    @classmethod
+    def joined(cls, first: Columns, second: Columns) -> Self:
+        """The columns of records behind each other."""
+        return cls(
+            first.levels + second.levels,
+            first.services + second.services,
+            first.messages + second.messages,
+        )
+
+
+NO_COLUMNS: Final = Lists([], [], [])
+
+
 class Encoded(msgspec.Struct, gc=False):
     """What became of a block.
 
     The concatenation of `chunks` is JSON lines, each ended by LF; they are apart so that nothing is copied
-    twice. `first` and `last` are the least and the greatest timestamp, empty when there is no record.
+    twice. `first` and `last` are the least and the greatest timestamp, empty when there is no record. `columns`
+    are those of the records, if they were asked for and all parts of the block have them; else they are shorter.
     """
 
     format: str
@@ -142,6 +178,7 @@ class Encoded(msgspec.Struct, gc=False):
     first: str = ""
     last: str = ""
     rejects: list[Reject] = []
+    columns: Columns = NO_COLUMNS
 
     def extend(self, rows: list[Row]) -> None:
         """Append records that were made one by one."""
@@ -156,6 +193,8 @@ class Encoded(msgspec.Struct, gc=False):
 
     def append(self, other: "Encoded") -> None:
         """Append what came after."""
+        if other.records:
+            self.columns = Lists.joined(self.columns, other.columns) if self.records else other.columns
         self.chunks += other.chunks
         self.nbytes += other.nbytes
         self.records += other.records

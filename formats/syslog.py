@@ -18,7 +18,7 @@ import msgspec
 
 from formats import syslog_3164, syslog_5424, syslog_framing, syslog_times
 from formats.errors import DecodeError
-from formats.record import DETAIL_LIMIT, Context, Encoded, tally
+from formats.record import DETAIL_LIMIT, Context, Encoded, Lists, tally
 from formats.syslog_message import PRI_NAMES, UNTOLD, Layout, Message, Origin, origin, split_pri
 
 _encoder = msgspec.json.Encoder()
@@ -76,7 +76,7 @@ def encode(block: bytes, context: Context) -> list[Encoded]:
     done = []
     start = 0
     for end, format in reader.runs():
-        done.append(_render(reader.columns, slice(start, end), format))
+        done.append(_render(reader.columns, slice(start, end), format, context))
         start = end
     if truncated:
         done.append(Encoded("syslog"))
@@ -263,11 +263,13 @@ class _Reader:
         return rest
 
 
-def _render(columns: _Columns, run: slice, format: str) -> Encoded:
+def _render(columns: _Columns, run: slice, format: str, context: Context) -> Encoded:
     """Make records of messages that stand together."""
     times, levels, services = columns.times[run], columns.levels[run], columns.services[run]
     severities, origins, texts = columns.severities[run], columns.origins[run], columns.texts[run]
     chunk = _encoder.encode_lines(list(map(_Line, times, severities, origins, texts)))
     encoded = Encoded(format, [chunk], len(chunk), len(times))
     encoded.count(tally(levels), set(services), min(times), max(times))
+    if context.columns:
+        encoded.columns = Lists(levels, services, texts)
     return encoded

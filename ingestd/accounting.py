@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from formats import FORMATS
-from formats.record import REASONS, Encoded
+from formats.record import LEVELS, REASONS, Encoded
 from ingestd.stats import DISK_FAULTS, DROP_REASONS, HEARTBEAT, LATENCY_BUCKETS, TRANSPORTS, Slot, index
 from ingestd.store.batch import Commit, Durable, Event, Failing, Freed, Lost, Message, Recovery
 
@@ -40,6 +40,7 @@ _DROPPED: Final = {
     for source in _SOURCES
     for reason in DROP_REASONS
 }
+_LEVELS: Final = {level: index("ingestd_records_level_total", level) for level in LEVELS}
 _LINES_BYTES: Final = index("ingestd_encoded_bytes_total")
 _WRITTEN_BYTES: Final = index("ingestd_written_bytes_total")
 _FRAMES: Final = index("ingestd_frames_written_total")
@@ -87,6 +88,8 @@ class Ledger:
         with self._slot.moving() as values:
             values[_RECEIVED[source]] += encoded.records + len(encoded.rejects)
             values[_IN_FLIGHT[source]] += encoded.records
+            for level, records in encoded.levels.items():
+                values[_LEVELS[level]] += records
             for reject in encoded.rejects:
                 values[_REJECTED[*source, reject.reason]] += 1
 

@@ -20,6 +20,7 @@ from formats import FORMATS
 from formats.batches import unpack
 from formats.errors import FrameError
 from formats.record import Encoded, Enrichment, Reject
+from ingestd.observe.observer import Seen
 from ingestd.pace import Pace
 from ingestd.pipeline import Pipeline, now
 from ingestd.schema.rules import UNCHECKED, Rules
@@ -37,12 +38,13 @@ _REJECT_BYTES = 300
 class Decoded:
     """What became of one batch so far: good records and what was refused, with the time of receipt."""
 
-    __slots__ = ("_kept", "blocks", "held_bytes", "received_at", "received_ns", "rejects", "unkept")
+    __slots__ = ("_kept", "blocks", "held_bytes", "received_at", "received_ns", "rejects", "seen", "unkept")
 
     def __init__(self) -> None:
         self.received_ns = time.monotonic_ns()
         self.received_at = now()
         self.blocks: list[Encoded] = []
+        self.seen: list[Seen] = []
         self.rejects: list[Reject] = []  # what never came as far as a decoder
         self.unkept: Counter[tuple[str, str]] = Counter()  # refused and not kept, by format and reason
         self.held_bytes = 0
@@ -104,7 +106,8 @@ class BatchDoor:
         """All records of a batch, in steps."""
         self._decoded = decoded = Decoded()
         framer = self._format.framer(self._limit_bytes)
-        context = self._enrichment.at(decoded.received_at, self._pipeline.service)
+        observer = self._pipeline.observer
+        context = self._enrichment.at(decoded.received_at, self._pipeline.service, observer.wants_columns)
 
         def feed(data: bytes) -> None:
             while block := framer.feed(data):
@@ -113,7 +116,10 @@ class BatchDoor:
 
         def encode(block: bytes) -> None:
             for encoded in self._format.encode(block, context):
-                decoded.add(self._rules.check(encoded))
+                checked = self._rules.check(encoded)
+                if checked.records:
+                    decoded.seen.append(observer.look(checked))
+                decoded.add(checked)
 
         try:
             yield from self._pace.steps(unpack(self.format, payload, self._avro_schema), feed)
@@ -136,5 +142,6 @@ class BatchDoor:
     def store(self, decoded: Decoded, mark: Mark) -> None:
         """Count and queue one batch."""
         batches = [Batch(block, self.transport, decoded.received_ns) for block in decoded.blocks]
-        self._pipeline.take_pack(self, Pack(batches, mark), decoded.rejects, decoded.received_at)
+        pack = Pack(batches, mark)
+        self._pipeline.take_pack(self, pack, decoded.seen, decoded.rejects, decoded.received_at)
         self._pipeline.count_unkept(self, decoded.unkept)

@@ -11,7 +11,7 @@ accounts for it, one queue item hands it on. Nothing here is per record but the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from formats import FORMATS
 from formats.errors import FrameError
 from formats.record import Encoded, Enrichment, Reject
 from ingestd.accounting import Ledger
+from ingestd.observe.observer import Observer, Seen
 from ingestd.samples import Sampler
 from ingestd.schema.rules import UNCHECKED, Rules
 from ingestd.store.batch import Batch, Event, Pack, Rejected, Writer
@@ -45,8 +46,10 @@ class Pipeline:
         service: str,
         queued: Callable[[int], None],
         sampler: Sampler,
+        observer: Observer,
     ) -> None:
         self.ledger = ledger
+        self.observer = observer
         self._sampler = sampler
         self._writer = writer
         self.service = service
@@ -57,19 +60,26 @@ class Pipeline:
         received_ns = time.monotonic_ns()
         self.ledger.beat(received_ns)
         received_at = now()
-        context = door.enrichment.at(received_at, self.service)
+        observer = self.observer
+        context = door.enrichment.at(received_at, self.service, observer.wants_columns)
         for encoded in map(door.rules.check, door.encode(block, context)):
             self.ledger.received(encoded, door.transport)
             if encoded.records:
+                observer.see(observer.look(encoded))
                 self._sampler.offer(encoded.format, encoded.chunks, received_ns)
                 self._queued(encoded.nbytes)
                 self._writer.append(Batch(encoded, door.transport, received_ns))
             if encoded.rejects:
                 self._reject(door, encoded.format, encoded.rejects, received_at)
 
-    def take_pack(self, sender: Sender, pack: Pack, rejects: list[Reject], received_at: str) -> None:
-        """Count and queue one numbered batch, already decoded; `rejects` never reached a decoder."""
+    def take_pack(
+        self, sender: Sender, pack: Pack, seen: Iterable[Seen], rejects: list[Reject], received_at: str
+    ) -> None:
+        """Count and queue one numbered batch, already decoded, of which so much was `seen`; `rejects` never reached a
+        decoder."""
         self.ledger.beat(time.monotonic_ns())
+        for each in seen:
+            self.observer.see(each)
         for batch in pack.batches:
             encoded = batch.encoded
             self.ledger.received(encoded, batch.transport)
@@ -99,6 +109,7 @@ class Pipeline:
         self._reject(door, door.format, rejects, now())
 
     def _reject(self, sender: Sender, format_: str, rejects: list[Reject], time_: str) -> None:
+        self.observer.reject(rejects, format_, sender, time_)
         self._writer.reject(
             [
                 Rejected(

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from typing import Final, Literal, NamedTuple
 
 from formats import FORMATS
-from formats.record import REASONS
+from formats.record import LEVELS, REASONS
 from ingestd.memory import Memory
 from ingestd.rings import Rings
 from ingestd.samples import Samples
@@ -87,6 +87,9 @@ AUTH_REASONS: Final = (
     "client_not_allowed",
     "token_withdrawn",
 )
+
+#: What a worker tells the sidecar only so many of (observe/observer.py).
+OBSERVED: Final = ("match_service", "sample", "service", "heartbeat", "reject", "source")
 
 #: Upper bounds in seconds, from a quiet flush to a writer that is far behind.
 LATENCY_BUCKETS: Final = (
@@ -176,6 +179,13 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Records received and not yet on disk.",
         _FT,
         _product(_FORMATS, TRANSPORTS),
+    ),
+    Metric(
+        "ingestd_records_level_total",
+        "counter",
+        "Good records received, by level.",
+        ("level",),
+        _product(LEVELS),
     ),
     Metric(
         "ingestd_received_bytes_total",
@@ -292,6 +302,20 @@ METRICS: Final[tuple[Metric, ...]] = (
         "From the receipt of a record to its being on disk; one observation per record.",
         scale=1e-6,
         buckets=LATENCY_BUCKETS,
+    ),
+    Metric(
+        "ingestd_heartbeats_received_total",
+        "counter",
+        "Heartbeats received that are not stored, and so are no records.",
+        _FT,
+        _product(_FORMATS, TRANSPORTS),
+    ),
+    Metric(
+        "ingestd_observations_cut_total",
+        "counter",
+        "Facts for alerts and the dashboard that were too many to be told apart or at all, by what they are.",
+        ("fact",),
+        _product(OBSERVED),
     ),
     Metric("ingestd_worker_restarts_total", "counter", "Workers replaced after they died or hung."),
     Metric("ingestd_sidecar_restarts_total", "counter", "Times the HTTP sidecar was replaced after it died."),

@@ -31,6 +31,7 @@ from formats import timestamps
 from formats.record import CORE_FIELDS
 from ingestd import registry
 from ingestd.accounting import Ledger
+from ingestd.alerts.rules import conditions
 from ingestd.batches import BatchDoor
 from ingestd.child import ORDERS, settle_in
 from ingestd.config import Config
@@ -49,6 +50,8 @@ from ingestd.net.stream import Stream
 from ingestd.net.tcp import TcpLimits, TcpServer
 from ingestd.net.turns import Turns
 from ingestd.net.udp import UdpServer
+from ingestd.observe.channel import Teller
+from ingestd.observe.observer import Observer
 from ingestd.pipeline import Door, Pipeline
 from ingestd.samples import Sampler
 from ingestd.schema.catalog import Catalog
@@ -112,12 +115,21 @@ class Worker:
             lambda message: self._loop.call_soon_threadsafe(self._hear, message),
             self._clients.durable,
         )
+        self._observer = observer = Observer(
+            number,
+            conditions(config.alert),
+            Teller(shared.observations.telling),
+            slot,
+            self._loop.call_later,
+            lambda: self._tcp.sources,
+        )
         pipeline = Pipeline(
             self._ledger,
             self._writer,
             config.enrich.default_service,
             gate.add,
             Sampler(shared.board.samples, number),
+            observer,
         )
         enricher = Enricher(
             config.enrich.environment,
@@ -237,6 +249,7 @@ class Worker:
         for udp in self._udp:
             await udp.drain()
         self._turns.stop()
+        self._observer.flush()
         await self._loop.run_in_executor(None, self._writer.close, self._drain_timeout_s * WRITER_SHARE)
 
     async def _beat(self) -> None:
@@ -244,6 +257,7 @@ class Worker:
             self._slot[HEARTBEAT] = time.monotonic_ns()
             self._clients.check_fences()
             self._admission.look()
+            self._observer.look_around()
             await asyncio.sleep(HEARTBEAT_S)
 
     def _take_certificates(self) -> None:

@@ -105,7 +105,7 @@ class TcpServer:
         self._balance = balance
         self._admits = admits
         self._connections: set[Connection] = set()
-        self._sources: Counter[str] = Counter()
+        self.sources: Counter[str] = Counter()  # open connections by source
         self.budget = Budget(limits.memory_budget, self._connections, loop, slot)
         self._handshakes: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -160,11 +160,11 @@ class TcpServer:
         self.slot.add(_ACCEPTED)
         self.slot.add(_OPEN)
         self._balance.opened()
-        self._sources[source] += 1
+        self.sources[source] += 1
         if self._balance.total() > self._limits.max_connections:
             self._turn_away(sock, source, "too_many_connections", "limits.max_connections")
             return
-        if 0 < self._limits.per_source < self._sources[source]:
+        if 0 < self._limits.per_source < self.sources[source]:
             self._turn_away(sock, source, "too_many_of_source", "limits.max_connections_per_source")
             return
         task = self.loop.create_task(self._serve(sock, source))
@@ -211,9 +211,9 @@ class TcpServer:
         self._count_closed(connection.source, reason)
 
     def _count_closed(self, source: str, reason: str) -> None:
-        self._sources[source] -= 1
-        if not self._sources[source]:
-            del self._sources[source]
+        self.sources[source] -= 1
+        if not self.sources[source]:
+            del self.sources[source]
         self.slot.add(_OPEN, -1)
         self.slot.add(_CLOSED[reason])
         self._balance.closed()

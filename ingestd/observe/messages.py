@@ -13,6 +13,9 @@ import msgspec
 #: A longer text is cut: what is told is for people to look at.
 SAMPLE_BYTES: Final = 2048
 
+#: Stands for all services beyond those that a worker tells apart.
+OTHERS: Final = ""
+
 
 class Match(msgspec.Struct, array_like=True):
     """Records of one service that meet the condition of one rule, since they were last told."""
@@ -20,12 +23,12 @@ class Match(msgspec.Struct, array_like=True):
     rule: str
     """The name of the rule."""
     service: str
-    """Empty stands for all services beyond those that a worker tells apart."""
+    """Or `OTHERS`."""
     count: int
     first_received_ns: int
     """When the first of them was received: UNIX ns."""
     sample: str
-    """The stored line of one of them, cut."""
+    """The stored line of one of them, cut; empty where a worker has too many of them."""
     estimated: bool = False
     """Some blocks had so many that the rest of the count was inferred."""
 
@@ -67,7 +70,7 @@ class Observation(msgspec.Struct, array_like=True):
     heartbeats: list[Heartbeat] = []
     rejects: list[Rejected] = []
     services: dict[str, int] = {}
-    """Records received by service; absence rules need the names, the dashboard the numbers."""
+    """Records received by service; absence rules need the names, the dashboard the numbers. 0: there were some."""
     estimated: bool = False
     """`services` are counted in a part of the blocks and scaled up."""
     sources: dict[str, int] | None = None

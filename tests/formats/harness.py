@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from formats import FORMATS
 from formats.framing import Lines
-from formats.record import LEVELS, REASONS, Encoded, Enrichment
+from formats.record import LEVELS, REASONS, Columns, Encoded, Enrichment
 
 DATA = Path(__file__).parent.parent / "data"
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 RECEIVED_AT = "2026-11-20T12:34:56.789012Z"
 ADDED = {"hostname": "vm\\1", "source_ip": "192.0.2.7"}  # the backslash: enrichment must not be a template
 CONTEXT = Enrichment({name: json.dumps(value).encode() for name, value in ADDED.items()}).at(
-    RECEIVED_AT, "unknown"
+    RECEIVED_AT, "unknown", columns=True
 )
 _LIMIT_BYTES = 2_000_000
 
@@ -71,8 +71,19 @@ def check(encoded: Encoded) -> list[Record]:
     assert set(levels) <= set(LEVELS)
     assert encoded.services == {record["service"] for record in records}
     assert all(isinstance(record["message"], str) for record in records)
+    check_columns(encoded.columns, records)
     assert all(reject.reason in REASONS and len(reject.detail) <= 200 for reject in encoded.rejects)
     return records
+
+
+def check_columns(columns: Columns, records: list[Record]) -> None:
+    """Columns are those of all records, or shorter: then they are not asked."""
+    found = (columns.levels, columns.services, columns.messages)
+    if len(columns.levels) == len(records):
+        assert found == tuple(
+            [record[name] for record in records] for name in ("level", "service", "message")
+        )
+    assert len(set(map(len, found))) == 1
 
 
 def encode_cut(format: str, data: bytes, cuts: list[int]) -> Outcome:

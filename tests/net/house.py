@@ -17,6 +17,8 @@ from ingestd.net.stream import Stream
 from ingestd.net.tcp import TcpLimits, TcpServer
 from ingestd.net.turns import Turns
 from ingestd.net.udp import UdpServer
+from ingestd.observe.channel import Teller, make_pair
+from ingestd.observe.observer import Observer
 from ingestd.pipeline import Door, Pipeline
 from ingestd.samples import Sampler
 from ingestd.stats import READY, STATE, Board
@@ -45,8 +47,11 @@ class House:
         self.gate = Gate(1 << 30, 1 << 29, self.slot)
         self.ledger = Ledger(self.slot, self.gate.free)
         self.writer = KeepingWriter()
+        self.channel = make_pair()
+        teller = Teller(self.channel.telling)
+        observer = Observer(0, (), teller, self.slot, loop.call_later, lambda: self.tcp.sources)
         self._pipeline = Pipeline(
-            self.ledger, self.writer, "unknown", self.gate.add, Sampler(self.board.samples, 0)
+            self.ledger, self.writer, "unknown", self.gate.add, Sampler(self.board.samples, 0), observer
         )
         self._door = door
         self._limit_bytes = limit_bytes
@@ -82,5 +87,5 @@ class House:
         return sum(batch.encoded.records for batch in self.writer.batches)
 
     def close(self) -> None:
-        for sock in self.sockets[0].all():
+        for sock in (*self.sockets[0].all(), *self.channel):
             sock.close()

@@ -1,0 +1,137 @@
+"""CPU cost of looking for what alert rules ask for: nanoseconds per record, beside the decoding of the same blocks.
+
+    python -m benchmarks.micro_observe [--records N] [--seconds S] [--json]
+
+Blocks of JSON as a worker gets them are encoded, looked at and forgotten. The cases take turns block by block, since
+the host's speed drifts; each is told by its median, and by what it is over `decode`, which looks at nothing.
+
+    rules: none      services are counted, at the rate that such a loop has
+    rules: levels    ten rules that ask for a level, some of a service
+    rules: twenty    those, six with a pattern beside a level, three with a pattern alone, one in another field
+    storm: one       twenty rules, and every record meets one with a pattern
+    storm: all       twenty rules with a pattern alone, and every record meets all of them
+"""
+
+import argparse
+import json
+import socket
+import statistics
+import time
+from collections.abc import Callable
+from itertools import cycle
+
+from benchmarks.micro_formats import blocks_of_json
+from formats import json as json_format
+from formats.record import Enrichment
+from ingestd.observe.channel import Teller, make_pair
+from ingestd.observe.condition import Condition
+from ingestd.observe.observer import FLUSH_S, Observer
+from ingestd.stats import Board
+
+_LEVELS = [
+    *(Condition(f"level-{level}", level) for level in ("WARN", "ERROR", "FATAL")),
+    *(Condition(f"errors-{name}", "ERROR", name) for name in ("api", "auth", "cart", "search", "billing")),
+    Condition("warnings-gateway", "WARN", "gateway"),
+    Condition("fatal-mailer", "FATAL", "mailer"),
+]
+_PATTERNS = (
+    "out of memory",
+    "(?i)deadlock",
+    "no space left",
+    "certificate .*expired",
+    "refused|reset",
+    "5[0-9]{2}",
+)
+_TWENTY = [
+    *_LEVELS,
+    *(Condition(f"error-{pattern}", "ERROR", pattern=pattern) for pattern in _PATTERNS),
+    *(
+        Condition(f"any-{pattern}", pattern=pattern)
+        for pattern in ("panic:", "(?i)oom.?kill", r"segfault at \d+")
+    ),
+    Condition("user", "ERROR", "payments", "user", "^99"),
+]
+_ONE_STORM = [*_TWENTY[1:], Condition("storm", pattern="from|for|of|in|to|user|order|ms|after|up")]
+_ALL_STORM = [
+    Condition(f"storm-{number}", pattern="[a-z]{2}" + "[a-z ]" * (number % 5)) for number in range(20)
+]
+
+_CASES: dict[str, list[Condition] | None] = {
+    "decode": None,
+    "rules: none": [],
+    "rules: levels": _LEVELS,
+    "rules: twenty": _TWENTY,
+    "storm: one": _ONE_STORM,
+    "storm: all": _ALL_STORM,
+}
+_RECEIVED_AT = "2026-11-20T12:00:00.123456Z"
+
+
+def _case(conditions: list[Condition] | None) -> Callable[[bytes], None]:
+    """What is done with a block."""
+    enrichment = Enrichment({"hostname": b'"vm-1"', "source_ip": b'"127.0.0.1"'})
+    if conditions is None:
+        return lambda block: _forget(json_format.encode(block, enrichment.at(_RECEIVED_AT, "unknown")))
+    pair = make_pair()
+    observer = Observer(0, conditions, Teller(pair.telling), Board(1).slot(0), lambda *_: None)
+    due_s = 0.0
+
+    def take(block: bytes) -> None:
+        nonlocal due_s
+        context = enrichment.at(_RECEIVED_AT, "unknown", observer.wants_columns)
+        for encoded in json_format.encode(block, context):
+            observer.see(observer.look(encoded))
+        if (now_s := time.perf_counter()) >= due_s:
+            due_s = now_s + FLUSH_S
+            observer.flush()
+            _empty(pair.hearing)
+
+    return take
+
+
+def _forget(_: object) -> None:
+    """Keep nothing of it."""
+
+
+def _empty(hearing: socket.socket) -> None:
+    while True:
+        try:
+            hearing.recv(1 << 16)
+        except BlockingIOError:
+            return
+
+
+def measure(records: int, seconds: float) -> dict[str, float]:
+    """Nanoseconds of CPU per record of each case."""
+    blocks = cycle(blocks_of_json(records))
+    cases = {name: _case(conditions) for name, conditions in _CASES.items()}
+    costs: dict[str, list[float]] = {name: [] for name in cases}
+    ends_s = time.perf_counter() + seconds
+    while time.perf_counter() < ends_s:
+        block = next(blocks)
+        for name, take in cases.items():
+            began_ns = time.process_time_ns()
+            take(block)
+            costs[name].append((time.process_time_ns() - began_ns) / records)
+    return {name: statistics.median(each) for name, each in costs.items()}
+
+
+def main() -> None:
+    """Print a line for each case."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--records", type=int, default=1600, help="records per block (1600)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="time for all cases (10)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    costs = measure(options.records, options.seconds)
+    if options.json:
+        print(json.dumps({name: round(cost, 1) for name, cost in costs.items()}))
+        return
+    for name, cost in costs.items():
+        print(f"{name:16} {cost:8.1f} ns   +{cost - costs['decode']:7.1f} ns")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+r"""Several patterns searched for in many short texts at once: which text has a match of which pattern.
+
+Strategy. The texts are joined by line ends, and one scan looks for all patterns. `(?:pattern)[^\n]*\n` is reported
+where the line of a match ends, so once for each line however often it matches; a pattern with `$` cannot go on behind
+it, and is reported where its matches end. From there the text is found. A match that reached over a joint is none: of
+patterns that can do that each text is asked again by itself.
+
+A report costs as much as to scan ten texts. So where they are many (a storm), the patterns that make them are for some
+time looked for in a few of the texts only, and the others are first asked which of them occur at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+import hyperscan
+import numpy as np
+from numpy.typing import NDArray
+
+from ingestd.observe.patterns import FLAGS, compile_patterns
+
+#: Reports that are no storm: so many, and one for so many texts.
+_FREE_REPORTS: Final = 16
+_TEXTS_PER_REPORT: Final = 32
+
+#: For so many calls a storm is taken to last.
+_STORM_CALLS: Final = 256
+
+#: Texts that are searched for all patterns of a storm, divided by their number, and the fewest.
+_SAMPLE_TEXTS: Final = 64
+_LEAST_SAMPLE: Final = 4
+
+#: What may match a line end: classes that are not told by what they have, and escapes not known to be harmless.
+_CROSSES: Final = re.compile(r"\[\^|\[:|\(\?[a-z]*s|\\[^bBdwtrf!-/:-@\[-`{-~]|[\0-\x1f]")
+
+_LF: Final = 0x0A
+
+
+class Hits(NamedTuple):
+    """The texts, by number, that one of the patterns was found in, of `searched` of them that were looked at."""
+
+    pattern: int
+    texts: list[int]
+    searched: int
+
+
+class Search:
+    """Made of patterns that `check_pattern` has nothing against. Raises `hyperscan.error` for others."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = [pattern.encode() for pattern in patterns]
+        self._crosses = [_CROSSES.search(pattern) is not None for pattern in patterns]
+        self._by_line = list(map(_by_line, self._patterns))
+        self._all = compile_patterns(self._by_line)
+        self._any: hyperscan.Database | None = None
+        self._alone: dict[int, hyperscan.Database] = {}
+        self._whole: dict[int, hyperscan.Database] = {}
+        self._storms: dict[int, int] = {}  # pattern, and for how many calls yet
+        self._calls = 0
+
+    def find(self, texts: Sequence[str]) -> list[Hits]:
+        """What is found where; patterns that are not found are left out."""
+        joined = _join(texts)
+        if self._storms:
+            return self._find_in_storm(texts, joined)
+        ends = _scan(self._all, joined)
+        if not ends:
+            return []
+        self._watch(ends, len(texts))
+        return self._hits(ends, texts, joined)
+
+    def _find_in_storm(self, texts: Sequence[str], joined: bytes) -> list[Hits]:
+        if self._any is None:
+            self._any = compile_patterns(self._patterns, FLAGS | hyperscan.HS_FLAG_SINGLEMATCH)
+        occurring = _scan(self._any, joined).keys()
+        storms = occurring & self._storms.keys()
+        calm: dict[int, list[int]] = {}
+        for pattern in occurring - storms:
+            if pattern not in self._alone:
+                self._alone[pattern] = compile_patterns([self._by_line[pattern]])
+            if found := _scan(self._alone[pattern], joined):
+                calm[pattern] = found[0]
+        hits = self._hits(calm, texts, joined) if calm else []
+        if storms:
+            hits += self._sample(storms, texts)
+        self._storms = {pattern: calls - 1 for pattern, calls in self._storms.items() if calls > 1}
+        self._watch(calm, len(texts))
+        return hits
+
+    def _sample(self, storms: Iterable[int], texts: Sequence[str]) -> list[Hits]:
+        """Look for these patterns in a few of the texts, others each time."""
+        size = min(len(texts), max(_LEAST_SAMPLE, _SAMPLE_TEXTS // len(self._storms)))
+        self._calls += 1
+        start = self._calls * size % (len(texts) - size + 1)
+        sample = texts[start : start + size]
+        joined = _join(sample)
+        ends = {pattern: ends for pattern, ends in _scan(self._all, joined).items() if pattern in storms}
+        return [
+            Hits(pattern, [start + text for text in found], size)
+            for pattern, found, _ in self._hits(ends, sample, joined)
+        ]
+
+    def _watch(self, ends: dict[int, list[int]], texts: int) -> None:
+        """Take the patterns with the most reports for a storm, until the others are few enough."""
+        reports = sum(map(len, ends.values()))
+        allowed = _FREE_REPORTS + texts // _TEXTS_PER_REPORT
+        if reports > allowed:
+            for pattern in sorted(ends, key=lambda pattern: len(ends[pattern]), reverse=True):
+                self._storms[pattern] = _STORM_CALLS
+                reports -= len(ends[pattern])
+                if reports <= allowed:
+                    break
+
+    def _hits(self, ends: dict[int, list[int]], texts: Sequence[str], joined: bytes) -> list[Hits]:
+        breaks = _breaks(texts, joined)
+        hits = []
+        for pattern, reported in ends.items():
+            found = np.unique(np.searchsorted(breaks, np.array(reported) - 1)).tolist()
+            if self._crosses[pattern]:
+                found = [text for text in found if self._is_in(pattern, texts[text])]
+            if found:
+                hits.append(Hits(pattern, found, len(texts)))
+        return hits
+
+    def _is_in(self, pattern: int, text: str) -> bool:
+        database = self._whole.get(pattern)
+        if database is None:
+            flags = FLAGS | hyperscan.HS_FLAG_SINGLEMATCH
+            database = self._whole[pattern] = compile_patterns([self._patterns[pattern]], flags)
+        return bool(_scan(database, text.encode()))
+
+
+def _by_line(pattern: bytes) -> bytes:
+    """What is reported once for each line with a match of `pattern`, or as close to that as is possible."""
+    to_the_end = b"(?:%b)[^\n]*\n" % pattern
+    try:
+        compile_patterns([to_the_end])
+    except hyperscan.error:
+        return pattern
+    return to_the_end
+
+
+def _join(texts: Sequence[str]) -> bytes:
+    return "\n".join((*texts, "")).encode()
+
+
+def _scan(database: hyperscan.Database, data: bytes) -> dict[int, list[int]]:
+    """By pattern, the offsets behind what it was reported at, in no order."""
+    ends: dict[int, list[int]] = defaultdict(list)
+
+    def report(pattern: int, _start: int, end: int, _flags: int, _context: object) -> None:
+        ends[pattern].append(end)
+
+    database.scan(data, match_event_handler=report)
+    return ends
+
+
+def _breaks(texts: Sequence[str], joined: bytes) -> NDArray[np.int64]:
+    """Where each text ends."""
+    breaks = np.flatnonzero(np.frombuffer(joined, np.uint8) == _LF)
+    if len(breaks) == len(texts):
+        return breaks
+    return np.cumsum([len(text.encode()) + 1 for text in texts]) - 1
