@@ -19,6 +19,7 @@ from ingestd.cli_schema import schema
 from ingestd.cli_tail import tail
 from ingestd.config import Config, default_path, load
 from ingestd.config_files import check_files
+from ingestd.config_patterns import check_patterns
 from ingestd.errors import IngestdError
 
 
@@ -135,4 +136,5 @@ def _load(path: Path | None, overrides: tuple[str, ...]) -> tuple[Config, str]:
     source = str(chosen or "built-in defaults")
     config = load(chosen, overrides)
     check_files(config, source)
+    check_patterns(config, source)
     return config, source

@@ -6,7 +6,7 @@ structs are values that are handed on as they are.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -129,18 +129,6 @@ class Heartbeat(Section, frozen=True):
     forget_after: Annotated[float, keys.duration("a node unseen for so long is forgotten", 60.0)] = (
         7 * 86_400.0
     )
-
-
-def masked(table: Notifier) -> dict[str, Any]:
-    """The notifier as may be shown: without what is secret, or may be."""
-    shown: dict[str, Any] = msgspec.to_builtins(table)
-    for key in ("secret", "password"):
-        if shown[key]:
-            shown[key] = "…"
-    shown["headers"] = dict.fromkeys(shown["headers"], "…")
-    if shown["url"]:
-        shown["url"] = place(table.url)
-    return shown
 
 
 def place(url: str) -> str:

@@ -25,6 +25,7 @@ from typing import IO, Final
 import msgspec
 
 from ingestd import __version__, generation, inherit, registry, rehearsal, sidecar
+from ingestd.alerting import alert_settings, page_url
 from ingestd.child import SIGNALS
 from ingestd.config import Config
 from ingestd.config_shown import shown_settings
@@ -207,12 +208,12 @@ class Supervisor:
 
     def start_sidecar(self) -> None:
         """Start a sidecar that shows what is in force now; it replaces the one that is there."""
-        config = self._config
+        config, listen = self._config, self._listen()
         view = sidecar.View(
             version=__version__,
             started_ns=self._started_ns,
             hostname=socket.gethostname(),
-            listen=self._listen(),
+            listen=listen,
             data_dir=config.server.data_dir,
             supervisor_pid=os.getpid(),
             heartbeat_timeout_s=config.server.heartbeat_timeout,
@@ -226,6 +227,7 @@ class Supervisor:
             key=config.http.key,
             queue_limit_bytes=config.buffer.high_water,
             settings=tuple(sidecar.Setting(*one) for one in shown_settings(config)),
+            alerts=alert_settings(config, page_url(config, listen["http"])),
         )
         self.sidecars.start(self.http, view)
 

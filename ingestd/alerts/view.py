@@ -122,6 +122,6 @@ class Summary(msgspec.Struct, frozen=True):
 SHOWN = 50
 
 
-def rfc3339(unix_ns: int) -> str:
+def rfc3339(unix_s: float) -> str:
     """`2026-11-20T12:00:00.000000Z`."""
-    return datetime.fromtimestamp(unix_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

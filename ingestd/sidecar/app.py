@@ -16,6 +16,8 @@ import msgspec
 from aiohttp import web
 
 from ingestd import registry
+from ingestd.alerts import rest
+from ingestd.alerts.alerts import Alerts
 from ingestd.sidecar import dashboard, exposition
 from ingestd.sidecar.guard import Guard
 from ingestd.sidecar.health import faults, judge_workers, supervisor_fault
@@ -112,8 +114,8 @@ def _refusal(refused: web.HTTPException) -> web.Response:
     return response
 
 
-def make_app(board: Board, view: View, live: Live) -> web.Application:
-    """The application; `live` is somebody else's to tick, once a second."""
+def make_app(board: Board, view: View, live: Live, alerts: Alerts | None = None) -> web.Application:
+    """The application; `live` is somebody else's to tick, once a second, and `alerts` have a life of their own."""
     hosts = Hosts((view.hostname, *view.hosts))
     guard = Guard(view.tokens_file, view.registry.token if view.registry else "")
 
@@ -143,5 +145,7 @@ def make_app(board: Board, view: View, live: Live) -> web.Application:
     app.router.add_get("/readyz", answers.readyz)
     if view.registry:
         registry.mount(app, view.registry)
+    if alerts is not None:
+        rest.mount(app, alerts)
     app.on_response_prepare.extend((_dress, guard.count))
     return app

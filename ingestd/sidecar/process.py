@@ -23,9 +23,11 @@ import uvloop
 from aiohttp import web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
 
+from ingestd.alerts.alerts import Alerts
 from ingestd.net.tls import server_context
 from ingestd.observe.channel import receive
 from ingestd.observe.messages import Observation
+from ingestd.sidecar import alerting
 from ingestd.sidecar.app import make_app
 from ingestd.sidecar.live import Live
 from ingestd.sidecar.moment import History
@@ -108,7 +110,10 @@ async def _serve(
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
     live = Live(board, view, History(HISTORY_S))
     listeners: list[Callable[[Observation], object]] = [live.facts.hear]  # who is told what workers observe
-    app = make_app(board, view, live)
+    alerts = Alerts(view.alerts) if view.alerts else None
+    if alerts is not None:
+        listeners.append(alerts.hear)
+    app = make_app(board, view, live, alerts)
 
     async def keep_none_alive(_: web.Request, response: web.StreamResponse) -> None:
         if retire.is_set():
@@ -131,6 +136,8 @@ async def _serve(
     ways = [stop.wait(), _retire(retire, site), _tick(live, view)]
     if hearing is not None:
         ways.append(_hear(hearing, listeners, retire))
+    if alerts is not None:
+        ways.append(alerting.live(alerts, board, view, retire))
     ends = [asyncio.create_task(way) for way in ways]
     try:
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -139,6 +146,8 @@ async def _serve(
     finally:
         for task in ends:
             task.cancel()
+        if alerts is not None:
+            await alerts.close()
         await runner.cleanup()
 
 

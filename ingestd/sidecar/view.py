@@ -2,6 +2,7 @@
 
 import msgspec
 
+from ingestd.alerts.settings import Settings as AlertSettings
 from ingestd.registry import Settings
 
 
@@ -43,3 +44,5 @@ class View(msgspec.Struct, frozen=True):
     """A worker whose queue holds more pauses reading; 0 is not known."""
     settings: tuple[Setting, ...] = ()
     """The whole configuration, to be shown."""
+    alerts: AlertSettings | None = None
+    """The rules, and whom they tell; None has none."""

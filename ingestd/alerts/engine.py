@@ -1,0 +1,236 @@
+"""The rules at work: from what is heard, read and past to notices. No I/O, no clock: the time is passed in.
+
+    Observation --hear--> records, absence, nodes ---.
+    Reading -----read---> system --------------------+--> Roster (series.py) --> Groups --> notices
+    time --------tick--> whatever is due -----------'
+
+Whoever calls asks `notices` afterwards, at once: an alert is on its way in the same moment as what caused it is heard.
+What must outlive the process is a `Saved`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from ingestd.alerts import words
+from ingestd.alerts.groups import Groups, Memory
+from ingestd.alerts.nodes import Node, Nodes
+from ingestd.alerts.notices import Notice
+from ingestd.alerts.records import MatchRule, NodeAbsence, RateRule, ServiceAbsence
+from ingestd.alerts.series import Roster, Series
+from ingestd.alerts.settings import EngineSettings
+from ingestd.alerts.silences import Silence, Silences
+from ingestd.alerts.system import Counters, Reading, SystemRule, rise
+from ingestd.alerts.view import AlertView, rfc3339
+from ingestd.config_alerts import Alert
+from ingestd.observe.messages import Observation
+
+#: Alerts that are over and still shown.
+HISTORY: Final = 500
+
+#: Services of which it is known when they were last heard of.
+MAX_SERVICES: Final = 1000
+
+#: How often the rules that time alone can turn are looked at.
+LOOK_S: Final = 1.0
+
+
+class Saved(msgspec.Struct):
+    """What one process leaves to the next. Times are UNIX seconds."""
+
+    saved_s: float = 0.0
+    rules: dict[str, str] = {}
+    """A digest of each rule: the alerts of one that was changed are over."""
+    alerts: list[Series] = []
+    groups: list[Memory] = []
+    silences: list[Silence] = []
+    history: list[AlertView] = []
+    services: dict[str, float] = {}
+    nodes: list[Node] = []
+    counters: Counters | None = None
+
+
+class Engine:
+    """All rules, alerts, nodes and silences."""
+
+    def __init__(self, settings: EngineSettings, now_s: float, saved: Saved | None = None) -> None:
+        self.rules = {rule.name: rule for rule in settings.rules}
+        self.silences = Silences()
+        self.nodes = Nodes(settings.interval_missed, settings.forget_after_s)
+        self.history: deque[AlertView] = deque(maxlen=HISTORY)
+        self.roster = Roster(settings.rules, self._turned)
+        self.groups = Groups(self.rules, self.silences, settings.group_interval_s, self.labels_of, self._show)
+        self.evaluated_s: dict[str, float] = {}
+        self._services: dict[str, float] = {}
+        self._counters: Counters | None = None
+        self._next_look_s = now_s
+        if saved is not None:
+            self._adopt(saved, now_s)
+        self._records: dict[str, MatchRule | RateRule] = {}
+        self._absences: dict[str, ServiceAbsence] = {}
+        self._node_rules: dict[str, NodeAbsence] = {}
+        self._system: dict[str, SystemRule] = {}
+        for rule in settings.rules:
+            self._make(rule, now_s)
+
+    def _make(self, rule: Alert, now_s: float) -> None:
+        match rule.kind:
+            case "match":
+                self._records[rule.name] = MatchRule(rule, self.roster)
+            case "rate":
+                self._records[rule.name] = RateRule(rule, self.roster)
+            case "absence" if rule.service:
+                absence = ServiceAbsence(rule, self.roster, self._services, now_s)
+                self._absences[rule.name] = absence
+            case "absence":
+                self._node_rules[rule.name] = NodeAbsence(rule, self.roster, self.nodes, now_s)
+            case "system":
+                self._system[rule.name] = SystemRule(rule)
+
+    def hear(self, heard: Observation, now_s: float) -> None:
+        """What a worker noticed."""
+        for match in heard.matches:
+            rule = self._records.get(match.rule)  # None: of a worker that serves an earlier configuration
+            if rule is not None:
+                rule.hear(match, now_s)
+                self.evaluated_s[match.rule] = now_s
+        if heard.services:
+            for service in heard.services:
+                if service in self._services or len(self._services) < MAX_SERVICES:
+                    self._services[service] = now_s
+            for name, absence in self._absences.items():
+                absence.hear(heard.services, now_s)
+                self.evaluated_s[name] = now_s
+        if heard.heartbeats:
+            back = False
+            for beat in heard.heartbeats:
+                node = self.nodes.get(beat)
+                back |= node is None or node.state != "ok"
+                self.nodes.hear(beat, now_s)
+            if back:
+                self._look_at_nodes(now_s)
+
+    def read(self, reading: Reading, now_s: float) -> None:
+        """How the daemon stands."""
+        increase = rise(self._counters, reading.counters)
+        self._counters = reading.counters
+        for name, rule in self._system.items():
+            self.roster.settle(name, rule.look(reading, increase, now_s), now_s)
+            self.evaluated_s[name] = now_s
+
+    def tick(self, now_s: float) -> None:
+        """What time alone brings about."""
+        self.roster.tick(now_s)
+        if now_s < self._next_look_s:
+            return
+        self._next_look_s = now_s + LOOK_S
+        for name, rule in (*self._records.items(), *self._absences.items()):
+            rule.tick(now_s)
+            self.evaluated_s[name] = now_s
+        self._look_at_nodes(now_s)
+        self.silences.tick(now_s)
+
+    def _look_at_nodes(self, now_s: float) -> None:
+        self.nodes.tick(now_s)
+        for name, rule in self._node_rules.items():
+            rule.tick(now_s)
+            self.evaluated_s[name] = now_s
+
+    def notices(self, now_s: float) -> list[Notice]:
+        """What is to be told now."""
+        return self.groups.due(now_s) if self.groups.due_s <= now_s else []
+
+    @property
+    def due_s(self) -> float:
+        """When `tick` or `notices` has something to do at the earliest."""
+        return min(self.roster.due_s, self.groups.due_s, self._next_look_s)
+
+    def values(self) -> dict[str, float | None]:
+        """What each system rule last compared."""
+        return {name: rule.value for name, rule in self._system.items()}
+
+    def labels_of(self, series: Series) -> dict[str, str]:
+        """All labels of an alert."""
+        return words.labels(self.rules.get(series.rule), series)
+
+    def show(self, series: Series, now_s: float) -> AlertView:
+        """An alert as it stands, with the silences that hold it back."""
+        return self._shown(series, self.silences.of(self.labels_of(series), now_s))
+
+    def _show(self, series: Series) -> AlertView:
+        return self._shown(series, [])
+
+    def _shown(self, series: Series, silenced_by: list[str]) -> AlertView:
+        rule = self.rules.get(series.rule)
+        return AlertView(
+            fingerprint=series.fingerprint,
+            rule=series.rule,
+            severity=rule.severity if rule else "info",
+            state=series.state,
+            labels=words.labels(rule, series),
+            summary=words.summary(rule, series) if rule else "its rule is gone",
+            since=rfc3339(series.since_s),
+            fired_at=rfc3339(series.fired_s) if series.fired_s else None,
+            resolved_at=rfc3339(series.resolved_s) if series.resolved_s else None,
+            value=series.value,
+            count=series.count,
+            estimated=series.estimated,
+            sample=series.sample,
+            silenced_by=silenced_by,
+        )
+
+    def _turned(self, series: Series, now_s: float) -> None:
+        self.groups.turned(series, now_s)
+        if series.state == "resolved":
+            self.history.append(self.show(series, now_s))
+
+    def save(self, now_s: float) -> Saved:
+        """What the next process must know; copied nowhere: encode it before anything else happens."""
+        return Saved(
+            saved_s=now_s,
+            rules={name: digest(rule) for name, rule in self.rules.items()},
+            alerts=list(self.roster),
+            groups=list(self.groups.memories()),
+            silences=list(self.silences),
+            history=list(self.history),
+            services=self._services,
+            nodes=list(self.nodes),
+            counters=self._counters,
+        )
+
+    def _adopt(self, saved: Saved, now_s: float) -> None:
+        unheard_s = max(0.0, now_s - saved.saved_s)
+        self.silences.adopt(saved.silences)
+        self.nodes.adopt(saved.nodes, unheard_s)
+        self._services.update((name, heard_s + unheard_s) for name, heard_s in saved.services.items())
+        self.history.extend(saved.history)
+        self._counters = saved.counters
+        same = {name for name, rule in self.rules.items() if saved.rules.get(name) == digest(rule)}
+        kept = [series for series in saved.alerts if series.rule in same]
+        firing = [series for series in kept if series.state == "firing"]
+        self.groups.adopt(saved.groups, firing, now_s)
+        for series in kept:
+            series.held_s += unheard_s
+            self.roster.adopt(series, now_s)
+        for series in saved.alerts:
+            if series.rule not in same and series.state == "firing":
+                series.state, series.resolved_s = "resolved", now_s
+                self.groups.orphan(series, now_s)
+                self.history.append(self._show(series))
+
+
+def digest(rule: Alert) -> str:
+    """Tells whether a rule was changed."""
+    return hashlib.sha256(msgspec.json.encode(rule)).hexdigest()[:16]
+
+
+def severest(alerts: Sequence[AlertView]) -> list[AlertView]:
+    """The critical ones first, and the newest of those."""
+    order = {"critical": 0, "warning": 1, "info": 2}
+    newest = sorted(alerts, key=lambda alert: alert.fired_at or alert.since, reverse=True)
+    return sorted(newest, key=lambda alert: order.get(alert.severity, 2))
