@@ -48,7 +48,13 @@ class NotRunningError(AskError):
 
 
 class SilentError(AskError):
-    """Something should be there, and no answer came."""
+    """No answer came from a URL, whatever is there."""
+
+
+class StuckError(AskError):
+    """The daemon's process runs, and no answer came."""
+
+    exit_code = 1
 
 
 class RefusedError(AskError):
@@ -83,7 +89,7 @@ class Daemon(NamedTuple):
     def ask(self, path: str, *, method: str = "GET", body: object = None, **query: str) -> Any:
         """The decoded JSON of one answer. `body` is sent as JSON; `query` stands behind the path.
 
-        Raises `NotRunningError`, `SilentError`, `RefusedError`, and `AskError` for what is no daemon.
+        Raises `NotRunningError`, `StuckError`, `SilentError` and `RefusedError`, and `AskError` for what is no daemon.
         """
         address = self.address()
         url = f"{address}{quote(path)}" + (f"?{urlencode(query)}" if query else "")
@@ -168,9 +174,7 @@ class Daemon(NamedTuple):
             return NotRunningError(
                 f"not running: process {pid} of {self.state_file} is gone; it did not stop by itself"
             )
-        return SilentError(
-            f"process {pid} runs, but no answer comes from {address}: {why}; look into its log"
-        )
+        return StuckError(f"process {pid} runs, but no answer comes from {address}: {why}; look into its log")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -16,6 +16,7 @@ import click
 from ingestd import __version__
 from ingestd.cli_options import config_option, set_option
 from ingestd.cli_schema import schema
+from ingestd.cli_status import status
 from ingestd.cli_tail import tail
 from ingestd.config import Config, default_path, load
 from ingestd.config_files import check_files
@@ -41,6 +42,7 @@ def main() -> None:
 
 
 main.add_command(schema)
+main.add_command(status)
 main.add_command(tail)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestd.ask import AskError, Daemon, NotRunningError, RefusedError, SilentError, parse_url
+from ingestd.ask import AskError, Daemon, NotRunningError, RefusedError, SilentError, StuckError, parse_url
 from ingestd.certs import make
 from tests.daemon import Daemon as RunningDaemon
 
@@ -118,7 +118,7 @@ def test_not_running(tmp_path: Path) -> None:
 
 
 def test_there_and_silent(tmp_path: Path) -> None:
-    with pytest.raises(SilentError, match=r"process \d+ runs, but no answer comes from http://127.*refused"):
+    with pytest.raises(StuckError, match=r"process \d+ runs, but no answer comes from http://127.*refused"):
         Daemon(announced(tmp_path, free_address())).ask("/json")
     with pytest.raises(SilentError, match=r"no answer from http://127.*refused; is this its address"):
         Daemon(tmp_path, url=f"http://{free_address()}").ask("/json")

@@ -1,6 +1,7 @@
 """What the dashboard asks for: events each second, the past, examples of refused records, the configuration.
 
     /api/events                      server-sent events: a `Snapshot` each second
+    /api/snapshot                    one of now, for who does not stay: `ingestd top` and `status`
     /api/history?resolution=1s       the points of a ring, in columns; 1s, 10s or 1m
     /api/rejects?reason=…            recent refused records of one reason
     /api/config                      every key in force, secrets hidden
@@ -130,6 +131,10 @@ class Live:
     async def stats(self, _: web.Request) -> web.Response:
         """The report of now."""
         return _answer(self.report(read(self._board)))
+
+    async def now(self, _: web.Request) -> web.Response:
+        """The snapshot of now."""
+        return _answer(self.snapshot())
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """A snapshot now and then each second, until the client leaves."""
