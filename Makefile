@@ -83,6 +83,8 @@ test-commands:
 		command -v $${pair%:*} >/dev/null || missing="$$missing $${pair#*:}"; \
 	done; \
 	if [ -n "$$missing" ]; then ($(call apt_install,$$missing)) || echo 'make: some tests will be skipped' >&2; fi
+	@command -v chromium >/dev/null || ($(call apt_install,chromium fonts-inter)) \
+		|| echo 'make: no chromium; the tests of the dashboard will be skipped' >&2
 	@command -v promtool >/dev/null || ($(extract_promtool)) \
 		|| echo 'make: no promtool (Debian package prometheus); its test will be skipped' >&2
 	@[ .venv/debian/.unpacked -nt tests/packages.txt ] || ($(unpack_packages)) \

@@ -22,6 +22,9 @@ _ENCODED: Final = places_of("ingestd_encoded_bytes_total")
 _QUEUE: Final = places_of("ingestd_queue_bytes")
 _CONNECTIONS: Final = places_of("ingestd_connections_open")
 
+#: So many spans that nobody looked at get the mean over all of them.
+_LATE_STEPS: Final = 10
+
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else float(value)
@@ -77,6 +80,16 @@ class Recorder:
             span = self._spans.setdefault(resolution, _Span(sums, now_s))
             span.queue_bytes = max(span.queue_bytes, queue_bytes)
             if now_s // resolution.step_s != span.since_s // resolution.step_s:
-                end_s = now_s - now_s % resolution.step_s
-                self._rings.put(resolution, end_s, measure(sums, span.since, span.queue_bytes, free_bytes))
+                point = measure(sums, span.since, span.queue_bytes, free_bytes)
+                for end_s in _ends(resolution, span.since_s, now_s):
+                    self._rings.put(resolution, end_s, point)
                 self._spans[resolution] = _Span(sums, now_s)
+
+
+def _ends(resolution: Resolution, since_s: int, now_s: int) -> range:
+    """The ends of the spans that are over: one, or some more when the machine was too busy for our tick."""
+    newest_s = now_s - now_s % resolution.step_s
+    oldest_s = since_s - since_s % resolution.step_s + resolution.step_s
+    if not newest_s - _LATE_STEPS * resolution.step_s <= oldest_s <= newest_s:
+        oldest_s = newest_s  # the clock was set, or the machine slept
+    return range(oldest_s, newest_s + 1, resolution.step_s)

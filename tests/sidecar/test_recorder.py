@@ -73,6 +73,16 @@ def test_each_ring_gets_a_point_when_its_span_is_over() -> None:
     assert [point.queue_bytes for _, point in rings.last(MINUTES, START_S + 120)] == [59, 59]
 
 
+def test_seconds_that_a_busy_machine_missed_get_the_mean_of_all() -> None:
+    rings = Rings()
+    recorder = Recorder(rings)
+    for second in (0, 1, 4, 100):
+        recorder.add(sums(second, {RECEIVED: 100 * second}), START_S + second, None)
+    points = rings.last(SECONDS, START_S + 100)
+    assert [end_s - START_S for end_s, _ in points] == [1, 2, 3, 4, 100]
+    assert {point.received_per_second for _, point in points} == {100}
+
+
 def test_a_clock_that_is_set_back_or_stands_still_does_no_harm() -> None:
     rings = Rings()
     recorder = Recorder(rings)

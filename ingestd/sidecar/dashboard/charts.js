@@ -7,19 +7,23 @@ import uPlot from "./vendor/uPlot/uPlot.esm.js";
 import { brief, bytes, count, decimal, known, latency, speed } from "./text.js";
 
 const MB = 1e6;
+/** A chart with fewer points is drawn as wide as if it had so many. */
+const LEAST_POINTS = 90;
+/** Records reach the disk in bursts, one a flush; a line through single seconds would be a band. */
+const BURSTS_S = 5;
 const CHARTS = [
   {
     id: "records", name: "Records per second", value: speed, axis: brief,
     series: [
       { label: "received", column: "received_per_second", colour: "--in", fill: true },
-      { label: "on disk", column: "written_per_second", colour: "--out" },
+      { label: "on disk", column: "written_per_second", colour: "--out", bursts: true },
     ],
   },
   {
     id: "volume", name: "Megabytes per second", value: (value) => `${decimal(value)} MB/s`, axis: brief, scale: 1 / MB,
     series: [
       { label: "in", column: "in_bytes_per_second", colour: "--in", fill: true },
-      { label: "out", column: "out_bytes_per_second", colour: "--out" },
+      { label: "out", column: "out_bytes_per_second", colour: "--out", bursts: true },
     ],
   },
   {
@@ -38,11 +42,12 @@ const CHARTS = [
     series: [{ label: "free", column: "free_bytes", colour: "--in", fill: true }],
   },
   {
-    id: "ratio", name: "Compression ratio and connections", value: decimal, axis: brief,
-    series: [
-      { label: "compression", column: "compression_ratio", colour: "--in" },
-      { label: "connections", column: "connections", colour: "--out", own: true },
-    ],
+    id: "ratio", name: "Compression ratio", value: (value) => `${decimal(value)} : 1`, axis: brief,
+    series: [{ label: "compression", column: "compression_ratio", colour: "--in", fill: true }],
+  },
+  {
+    id: "connections", name: "Open connections", value: count, axis: brief,
+    series: [{ label: "open", column: "connections", colour: "--in", fill: true }],
   },
   {
     id: "losses", name: "Records lost and refused per second", value: speed, axis: brief,
@@ -60,6 +65,21 @@ const colourOf = (name) => getComputedStyle(document.documentElement).getPropert
 
 /** From 0 to a little above the highest value; to 1 where all is 0, so that nothing looks like something. */
 const fromZero = (_, __, highest) => [0, known(highest) && highest > 0 ? highest * 1.12 : 1];
+
+/** Times of day for an axis, with seconds where there is less than a minute between two of them. */
+function moments(_, ticks) {
+  const format = ticks.length > 1 && ticks[1] - ticks[0] < 60 ? clock : clockShort;
+  return ticks.map((at) => format.format(at * 1000));
+}
+
+/** Each value's mean with those before it, at most so many in all; what is not known stays so. */
+function mean(values, most) {
+  return values.map((value, at) => {
+    if (!known(value)) return value;
+    const near = values.slice(Math.max(0, at + 1 - most), at + 1).filter(known);
+    return near.reduce((total, one) => total + one, 0) / near.length;
+  });
+}
 
 class Chart {
   #plot = null;
@@ -86,7 +106,6 @@ class Chart {
     const font = `11px ${getComputedStyle(document.body).fontFamily}`;
     const common = { stroke: soft, font, ticks: { show: false }, grid: { stroke: line, width: 1 } };
     const scales = { x: { time: true, range: () => this.past.range() }, y: { range: fromZero } };
-    if (series.some((one) => one.own)) scales.own = { range: fromZero };
     this.#plot = new uPlot(
       {
         ...this.#size(),
@@ -95,7 +114,7 @@ class Chart {
         scales,
         cursor: { sync: { key: "time" }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
         axes: [
-          { ...common, grid: { show: false }, size: 22, gap: 4, space: 70, values: (_, ticks) => ticks.map((at) => clockShort.format(at * 1000)) },
+          { ...common, grid: { show: false }, size: 22, gap: 4, space: 70, values: moments },
           { ...common, size: 52, gap: 6, space: 34, values: (_, ticks) => ticks.map(axis) },
         ],
         series: [{}, ...series.map((one) => this.#series(one))],
@@ -106,9 +125,9 @@ class Chart {
     );
   }
 
-  #series({ label, colour, fill, own, dash }) {
+  #series({ label, colour, fill, dash }) {
     const stroke = colourOf(colour);
-    return { label, stroke, width: 1.6, dash, scale: own ? "own" : "y", fill: fill ? `${stroke}22` : undefined, points: { show: false } };
+    return { label, stroke, width: 1.6, dash, fill: fill ? `${stroke}22` : undefined, points: { show: false } };
   }
 
   #size() {
@@ -123,7 +142,14 @@ class Chart {
   draw() {
     const { series, scale = 1 } = this.definition;
     const { time, columns } = this.past;
-    this.#data = [time, ...series.map(({ column }) => columns[column].map((value) => (known(value) ? value * scale : value)))];
+    const window = Math.max(1, Math.floor(BURSTS_S / this.past.step));
+    this.#data = [
+      time,
+      ...series.map(({ column, bursts }) => {
+        const values = bursts ? mean(columns[column], window) : columns[column];
+        return values.map((value) => (known(value) ? value * scale : value));
+      }),
+    ];
     this.#plot.setData(this.#data);
     this.#read(this.#plot.cursor.idx);
     this.place.setAttribute("aria-label", this.#inWords());
@@ -186,13 +212,19 @@ export class Past {
     this.columns = Object.fromEntries(CHARTS.flatMap(({ series }) => series.map(({ column }) => [column, []])));
   }
 
+  get step() {
+    return this.#step;
+  }
+
   get spanInWords() {
     return { "1s": "15 minutes", "10s": "2 hours", "1m": "24 hours" }[this.#resolution];
   }
 
+  /** The whole span, or, while the daemon is young, from its first point on: there is nothing to see before. */
   range() {
     const end = this.time.at(-1) ?? Date.now() / 1000;
-    return [end - this.#span, end];
+    const shortest = LEAST_POINTS * this.#step;
+    return [Math.max(end - this.#span, Math.min(this.time[0] ?? end, end - shortest)), end];
   }
 
   restyle() {

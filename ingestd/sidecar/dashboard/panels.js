@@ -71,6 +71,7 @@ function bars(body, entries, show, empty) {
   });
 }
 
+const about = (seconds) => `≈ ${duration(seconds)}`;
 const byValue = (object) => Object.entries(object).sort(([, a], [, b]) => b - a);
 
 function state(snapshot) {
@@ -109,9 +110,10 @@ function traffic({ stats, recent, queue_limit_bytes: limit }) {
     pauses: count(recent.pauses),
     free: bytes(stats.data_dir_free_bytes),
     free_label: known(used) ? `free, ${count(100 * used)} % used` : "free",
-    full_in: known(stats.data_dir_full_in_seconds) ? duration(stats.data_dir_full_in_seconds) : "not filling",
+    full_in: known(stats.data_dir_full_in_seconds) ? about(stats.data_dir_full_in_seconds) : "not filling",
     ratio: known(stats.compression_ratio) ? `${decimal(stats.compression_ratio)} : 1` : "–",
     connections: count(stats.connections.open),
+    accepted: count(stats.connections.accepted),
   });
 }
 
@@ -193,7 +195,7 @@ function workers({ stats, sources }) {
   fill(byId("processes"), rows, { empty: "No worker.", numeric: [2, 3, 4, 5, 6, 7, 8, 9], state: 1, columns: 10 });
   const restarts = `${plural(stats.worker_restarts, "worker")} and ${plural(stats.sidecar_restarts, "page process")} replaced since the start`;
   setText(byId("restarts"), stats.worker_restarts + stats.sidecar_restarts ? `${restarts}.` : "No process was replaced since the start.");
-  bars(byId("by-source"), sources.map((one) => [one.source, one.connections]), count, "No connection is open.");
+  bars(byId("by-source"), sources.map((one) => [one.source, one.connections]), count, stats.connections.open ? "Who has opened them is not known yet." : "No connection is open.");
 }
 
 /** Everything that a snapshot says, but for charts, records and alerts. */

@@ -1,0 +1,215 @@
+"""The dashboard in a real browser, over a real daemon under load."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from tests.browser.load import FORMATS, HOSTILE, RATE, hostile_record, under_load
+from tests.browser.watching import DESKTOP, PATIENCE_MS, PHONE, Watching
+from tests.daemon import Daemon, wait_for
+
+pytestmark = pytest.mark.slow
+
+#: What the page shows of text that acts, hides or turns text around; as ingestd.visible says it in a terminal.
+ESCAPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069\u2028\ufeff\U000e0041]")
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with under_load(tmp_path_factory.mktemp("watched")) as started:
+        yield started
+
+
+@pytest.fixture
+def watching(browser: Browser, daemon: Daemon) -> Iterator[Watching]:
+    with Watching(browser, daemon) as opened:
+        yield opened
+
+
+def test_its_numbers_move_and_agree_with_the_statistics(watching: Watching) -> None:
+    before = watching.number("#received")
+    watching.wait_until(lambda: watching.number("#received") > before + RATE, "records to be counted")
+    earlier = watching.daemon.stats()["totals"]
+    page = {side: watching.number(f"#{side}") for side in ("received", "written", "rejected", "dropped")}
+    later = watching.daemon.stats()["totals"]
+    for side, shown in page.items():
+        least = earlier[side] - 2 * RATE if side in ("received", "written") else earlier[side]
+        assert least <= shown <= later[side], "at most a second or so behind"
+    watching.wait_until(
+        lambda: abs(watching.number("#received_rate") - RATE) < 0.2 * RATE, "the rate that is sent"
+    )
+    watching.wait_until(lambda: watching.number("#written_rate") > 0.5 * RATE, "records on disk")
+    for selector in ("#in_rate", "#out_rate", "#p50", "#p99", "#free", "#ratio", "#connections"):
+        assert watching.number(selector) > 0
+
+
+def test_every_panel_has_data(watching: Watching) -> None:
+    rows = {"#by-format": len(FORMATS), "#processes": 2, "#reasons": 3, "#settings": 40, "#by-transport": 1}
+    for selector, least in rows.items():
+        found = watching.page.locator(f"{selector} tr:not(.empty)")
+        watching.wait_until(
+            lambda found=found, least=least: found.count() >= least, f"{least} rows in {selector}"
+        )
+    assert set(watching.page.locator("#samples h3").all_inner_texts()) == set(FORMATS)
+    for name in ("environment", "app_version", "source_ip", "received_at", "hostname"):
+        assert watching.page.locator(f'#samples [data-format="json"] dt:text-is("{name}")').count() == 1
+    for label in watching.page.locator(".chart").all():
+        said = label.get_attribute("aria-label") or ""
+        assert re.search(r"over the last 15 minutes\. .*now ", said), said
+    assert "127.0.0.1" in watching.text("#doors")
+
+
+def test_history_survives_a_reload_of_the_page(watching: Watching) -> None:
+    def points() -> int:
+        told = json.loads(watching.daemon.get("/api/history?resolution=1s"))
+        return len(told["time"])
+
+    watching.wait_until(lambda: points() >= 5, "some seconds")
+    watching.page.reload()
+    watching.wait_for_state("well", "attention", "critical")
+    label = watching.page.locator("#chart-records")
+    expect(label).to_have_attribute("aria-label", re.compile(r"received: now [1-9]"), timeout=PATIENCE_MS)
+    for button, words in (("2 h", "2 hours"), ("24 h", "24 hours"), ("15 min", "15 minutes")):
+        watching.page.get_by_role("button", name=button, exact=True).click()
+        expect(label).to_have_attribute(
+            "aria-label", re.compile(f"over the last {words}"), timeout=PATIENCE_MS
+        )
+
+
+def test_examples_of_a_reason_are_a_click_away(watching: Watching) -> None:
+    button = watching.page.get_by_role("button", name="Examples of invalid level")
+    button.focus()
+    watching.page.keyboard.press("Enter")
+    expect(watching.page.locator("#examples-list")).to_contain_text("LOUD", timeout=PATIENCE_MS)
+    expect(watching.page.locator("#examples")).to_be_focused()
+    watching.page.keyboard.press("Escape")
+    expect(watching.page.locator("#examples")).to_be_hidden()
+    expect(button).to_be_focused()
+
+
+def test_the_configuration_can_be_searched(watching: Watching) -> None:
+    page = watching.page
+    page.get_by_label("Filter").fill("enrich.environment")
+    row = page.locator("#settings tr")
+    expect(row).to_have_count(1)
+    assert row.inner_text().split("\t")[:3] == ["enrich.environment", '"test"', '""']
+    page.get_by_label("Filter").fill("no such key")
+    expect(row).to_have_text("No such key.")
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_records_of_strangers_stay_text(browser: Browser, tmp_path: Path, kind: str) -> None:
+    line, text = hostile_record(kind), HOSTILE[kind]
+    with Daemon(tmp_path / "daemon", **{"server.workers": 1}) as daemon:
+        daemon.send(
+            b"INGEST/1 json\n" + line + b"\n" + line[:-1] + b"\n"
+        )  # the second is no JSON and refused
+        wait_for(lambda: "json" in daemon.stats()["samples"], "the sample")
+        with Watching(browser, daemon) as watching:
+            page = watching.page
+            expect(page.locator("#samples article")).to_be_visible(timeout=PATIENCE_MS)
+            assert _plain(page.locator("#samples").inner_text()).count(_plain(text)) == 4, (
+                "message, service, field"
+            )
+            page.get_by_role("button", name="Examples of invalid json").click()
+            expect(page.locator("#examples .example").first).to_be_visible(timeout=PATIENCE_MS)
+            assert not ESCAPED.search(page.locator("body").inner_text())
+            assert page.locator("img, iframe, main script").count() == 0
+            assert "owned" not in page.title()
+
+
+def _plain(text: str) -> str:
+    """Without white space and escapes, which the page may break lines at and makes of hidden characters."""
+    return re.sub(r"\s|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}", "", ESCAPED.sub("", text))
+
+
+def test_a_daemon_that_is_gone_is_noticed_and_so_is_its_return(browser: Browser, tmp_path: Path) -> None:
+    folder = tmp_path / "daemon"
+    daemon = Daemon(folder, **{"server.workers": 1}).start()
+    watching = Watching(browser, daemon)
+    try:
+        watching.open()
+        assert daemon.stop() == 0
+        watching.wait_for_state("lost")
+        assert "No answer" in watching.text("#headline")
+        assert watching.page.title().startswith("✖")
+        daemon.settings["http.port"] = daemon.http[1]
+        daemon.start()
+        watching.wait_for_state("well", "attention")
+    finally:
+        daemon.stop()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_how_it_looks(
+    browser: Browser, daemon: Daemon, screenshots: Path, scheme: str, size: dict[str, int]
+) -> None:
+    with Watching(browser, daemon, viewport=size, color_scheme=scheme, reduced_motion="reduce") as watching:
+        page = watching.page
+        watching.wait_until(lambda: watching.number("#received_rate") > 0, "a rate")
+        expect(page.locator("#samples article")).to_have_count(len(FORMATS), timeout=PATIENCE_MS)
+        page.wait_for_timeout(1500)  # some more points, for the eye
+        page.screenshot(path=screenshots / f"dashboard-{size['width']}-{scheme}.png", full_page=True)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width == size["width"], "nothing is wider than the window"
+        for card in page.locator(".card:visible").all():
+            box = card.bounding_box()
+            assert box is not None
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= size["width"]
+        results = Axe().run(page)
+        grave = [
+            (one["id"], one["nodes"][0]["html"][:200])
+            for one in results.response["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert grave == []
+
+
+def test_the_theme_is_kept(watching: Watching) -> None:
+    page = watching.page
+
+    def paper() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    light = paper()
+    for theme in ("light", "dark"):
+        page.get_by_role("button", name=re.compile("Theme")).click()
+        expect(page.locator("#theme")).to_have_text(f"Theme: {theme}")
+    dark = paper()
+    assert dark != light
+    page.reload()
+    expect(page.locator("#theme")).to_have_text("Theme: dark")
+    assert paper() == dark
+
+
+def test_a_chart_is_read_by_keyboard(watching: Watching) -> None:
+    chart = watching.page.locator("#chart-records")
+    watching.wait_until(lambda: "now" in (chart.get_attribute("aria-label") or ""), "a chart")
+    chart.focus()
+    chart.press("End")
+    readout = watching.page.locator("#chart-records + .readout")
+    expect(readout).to_contain_text(re.compile(r"received [\d,]+"), timeout=PATIENCE_MS)
+    chart.press("ArrowLeft")
+    expect(readout).to_contain_text(re.compile(r"\d\d:\d\d:\d\d"))
+
+
+def test_bad_questions_get_a_reason(daemon: Daemon) -> None:
+    for path, names in (
+        ("/api/history", "resolution is missing; it must be one of 1s, 10s, 1m"),
+        ("/api/history?resolution=<b>", "resolution is '<b>'"),
+        ("/api/rejects?reason=nothing", "reason is 'nothing'; it must be one of invalid_json"),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            daemon.get(path)
+        with refused.value as answer:
+            assert answer.code == 400
+            assert names in json.loads(answer.read())["error"]
