@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from typing import Final, NoReturn
 
+from ingestd import journal
+
 #: What the supervisor's loop waits for.
 SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 
@@ -51,8 +53,13 @@ class Child:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS | ORDERS)  # until the child has handlers of its own
         self.pid = os.fork()
         if self.pid == 0:
+            self.introduce()
             _be(self.main)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS | ORDERS)
+
+    def introduce(self) -> None:
+        """In the child: the name that it has in the log."""
+        journal.be(self.name)
 
     def ended(self) -> int | None:
         """Its exit code if it has ended since the last time this was asked; it is then buried."""

@@ -6,7 +6,6 @@ the command line itself (click's), 1 for the rest. Modules that only `run` needs
 the other commands answer at once.
 """
 
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,11 +50,9 @@ main.add_command(tail)
 @set_option
 def run(path: Path | None, overrides: tuple[str, ...]) -> None:
     """Run the daemon in the foreground until SIGTERM or SIGINT."""
-    from ingestd import startup
+    from ingestd import journal, startup
 
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(name)s[%(process)d] %(levelname)s %(message)s"
-    )
+    journal.set_up()
     sys.exit(startup.run(lambda: _load(path, overrides)[0]))
 
 

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from ingestd import heir, worker
+from ingestd import heir, journal, worker
 from ingestd.child import YOUNG_S, Child, ending
 from ingestd.inherit import Life
 from ingestd.shared import Shared
@@ -49,6 +49,9 @@ class Worker(Child):
         self.position = position
         self.foreign = False
         self.heir = False
+
+    def introduce(self) -> None:
+        journal.be(self.name, self.slot)
 
     def life(self) -> Life:
         return Life(self.name, self.pid, self.started_s, self.short_lives, self.slot, self.position)
@@ -183,7 +186,11 @@ class Crew:
         for child in self.all():
             code = child.ended()
             if code:
-                log.error("%s %s while draining; its records in flight are lost", child.name, ending(code))
+                log.error(
+                    "%s %s while draining; its records in flight are lost",
+                    *(child.name, ending(code)),
+                    extra=journal.event("worker_died", child.slot),
+                )
                 good = False
         return good
 
@@ -192,14 +199,13 @@ class Crew:
         if child.short_lives >= SHORT_LIVES:
             log.critical(
                 "%s %s %d times within %g s of its start; giving up: see the messages above for the cause",
-                child.name,
-                ending(code),
-                child.short_lives,
-                YOUNG_S,
+                *(child.name, ending(code), child.short_lives, YOUNG_S),
+                extra=journal.event("crash_loop", child.slot),
             )
             self.hopeless = True
             return
-        log.error("%s %s; replacing it", child.name, ending(code))
+        died = journal.event("worker_died", child.slot)
+        log.error("%s %s; replacing it", child.name, ending(code), extra=died)
         self._board.supervisor.add(_RESTARTS)
         self._board.slot(child.slot).assign(
             child.position
@@ -213,7 +219,8 @@ class Crew:
                 log.error("%s %s; the next worker in its slot tries again", dead.name, ending(code))
             self._board.slot(dead.slot).release()
             return
-        log.error("%s %s; settling what it left", dead.name, ending(code))
+        died = journal.event("worker_died", dead.slot)
+        log.error("%s %s; settling what it left", dead.name, ending(code), extra=died)
         shared, me = self.shared, self._me
 
         def settle(_: Worker) -> int:
@@ -234,7 +241,8 @@ class Crew:
             if not child.pid or silent_s <= timeout_s:
                 continue
             if child.aborted_s is None:
-                log.error("%s has not moved for %.1f s; its stacks follow", child.name, silent_s)
+                hung = journal.event("worker_hung", child.slot)
+                log.error("%s has not moved for %.1f s; its stacks follow", child.name, silent_s, extra=hung)
                 child.aborted_s = now_s
                 child.send(signal.SIGABRT)
             elif now_s > child.aborted_s + GRACE_S:

@@ -36,6 +36,11 @@ class Notifier:
             if watchdog_us.isdecimal() and watchdog_pid == str(os.getpid()):
                 self.watchdog_s = int(watchdog_us) / 2e6
 
+    @property
+    def heard(self) -> bool:
+        """Whether there is anybody to tell."""
+        return self._socket is not None
+
     def send(self, *assignments: str) -> None:
         """Send `READY=1`, `STATUS=…` and so on. A manager that does not listen is no reason to fail."""
         if self._socket is not None:

@@ -32,4 +32,4 @@ class RateLog:
             return
         self._topics[topic] = (now, 0)
         suffix = f" (and {held_back} more like it)" if held_back else ""
-        self._logger.log(level, message + "%s", *args, suffix)
+        self._logger.log(level, message + "%s", *args, suffix, stacklevel=3)

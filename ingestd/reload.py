@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from typing import Final, Protocol
 
-from ingestd import __version__, generation, inherit, ports, rehearsal
+from ingestd import __version__, generation, inherit, journal, ports, rehearsal
 from ingestd.config import Config
 from ingestd.crew import Crew
 from ingestd.errors import IngestdError, StartError
@@ -114,7 +114,7 @@ class Reload:
                 self._steps = None
 
     def _rehearse(self) -> Generator[None, None, None]:
-        log.info("reloading on SIGHUP")
+        log.info("reloading on SIGHUP", extra=journal.event("reload_began"))
         asked = rehearsal.Rehearsal(inherit.write(self._daemon.will()))
         try:
             while (verdict := asked.verdict()) is None:
@@ -198,14 +198,15 @@ class Reload:
 
     def _refuse(self, *faults: str) -> None:
         for fault in faults:
-            log.error("reload: %s", fault.strip())
+            log.error("reload: %s", fault.strip(), extra=journal.event("reload_fault"))
         self._finish("refused", "reload refused, nothing was changed")
 
     def _finish(self, result: str, text: str) -> None:
         daemon = self._daemon
         self._identity = rehearsal.identity(daemon.crew.shared.config)
         daemon.slot.add(_RESULTS[result])
-        log.info("%s", text) if result != "refused" else log.error("%s", text)
+        level = logging.ERROR if result == "refused" else logging.INFO
+        log.log(level, "%s", text, extra=journal.event(f"reload_{result}"))
         try:
             daemon.announce()
         except StartError as error:

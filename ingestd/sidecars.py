@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from ingestd import sidecar
+from ingestd import journal, sidecar
 from ingestd.child import Child, ending
 from ingestd.inherit import Life
 from ingestd.stats import Board, index
@@ -110,7 +110,8 @@ class Sidecars:
             newest = self._newest
             newest.short_lives = newest.short_lives + 1 if newest.young else 1
             self._due_s = now_s + min(0.1 * 2 ** min(newest.short_lives, 10), LONGEST_PAUSE_S)
-            log.error("%s %s; replacing it", newest.name, ending(code))
+            died = journal.event("sidecar_died")
+            log.error("%s %s; replacing it", newest.name, ending(code), extra=died)
 
     def bury_at_the_end(self) -> None:
         """Take leave of those that ended; nobody is replaced any more."""

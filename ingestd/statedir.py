@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sys
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import IO, Final
 
 import orjson
 
-from ingestd import __version__
+from ingestd import __version__, journal
 from ingestd.ask import STATE_FILE
 from ingestd.config import Config
 from ingestd.errors import StartError
 
 LOCK_FILE: Final = ".lock"
+
+log: Final = logging.getLogger("ingestd")
 
 
 def prepare_folders(*folders: Path) -> None:
@@ -76,10 +79,18 @@ def withdraw(state_dir: Path) -> None:
 
 
 def greet(config: Config, listen: dict[str, str], workers: int, seconds: float) -> None:
-    """Tell the person who started it where it listens, and a line to paste that sends a first log."""
+    """Tell the person who started it where it listens, and a line to paste that sends a first log; tell the journal
+    in one line."""
+    if journal.is_stderr():
+        log.info(
+            "ingestd %s is ready after %.2f s with %d workers: TCP %s, UDP %s, HTTP %s",
+            *(__version__, seconds, workers, listen["tcp"], listen["udp"], listen["http"]),
+            extra=journal.event("ready"),
+        )
+        return
     tcp = config.listen.tcp
     host, _, port = listen["tcp"].rpartition(":")
-    log = r"""printf '{"level":"error","service":"api","message":"hi"}\n'"""
+    line = r"""printf '{"level":"error","service":"api","message":"hi"}\n'"""
     send = (
         f"nc -q1 {host.strip('[]')} {port}"
         if tcp.plaintext
@@ -92,7 +103,7 @@ def greet(config: Config, listen: dict[str, str], workers: int, seconds: float) 
         f"  HTTP  {'https' if config.http.cert else 'http'}://{listen['http']}/  (live page, /metrics, /api/stats)\n"
         f"  data  {config.server.data_dir}\n"
         f"Send a first log, and see it arrive:\n"
-        f"  {log} | {send}\n"
+        f"  {line} | {send}\n"
         f"  zstdcat {config.server.data_dir}/*.open",
         file=sys.stdout,
         flush=True,

@@ -18,21 +18,23 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Final
 
 import msgspec
 
-from ingestd import __version__, generation, inherit, registry, rehearsal, sidecar
+from ingestd import __version__, generation, inherit, journal, registry, rehearsal, sidecar
 from ingestd.alerting import alert_settings, page_url
 from ingestd.child import SIGNALS
 from ingestd.config import Config
 from ingestd.config_shown import shown_settings
 from ingestd.crew import GRACE_S, Crew
 from ingestd.inherit import Will
-from ingestd.net.sockets import kernel_drops, shown
+from ingestd.net.drops import KernelDrops
+from ingestd.net.sockets import shown
 from ingestd.notify import Notifier
+from ingestd.pulse import Pulse
 from ingestd.reload import Reload
 from ingestd.sequences import table
 from ingestd.shared import Shared
@@ -51,7 +53,6 @@ _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 _DELETED: Final = index("ingestd_segments_deleted_total")
 _WRITE_ERRORS: Final = index("ingestd_write_errors_total", "retention")
-_KERNEL_DROPS: Final = index("ingestd_udp_kernel_drops_total")
 
 log = logging.getLogger("ingestd")
 
@@ -75,13 +76,13 @@ class Supervisor:
         self.sidecars = Sidecars(shared.board, shared.observations.hearing, lambda: self._sockets)
         self._sockets = {http, *generation.sockets_of(shared)}
         self._lock = lock
-        # One that was passed may have counted for a daemon before this one.
-        self._drops = dict(will.kernel_drops) if will else dict(_drops_of(self._sockets))
+        self._drops = KernelDrops(self.slot, self._sockets, will.kernel_drops if will else None)
+        self._pulse = Pulse(self.notifier, shared.board, self.crew, self.sidecars, self._listen)
         self._started_ns = time.time_ns() if will is None else will.started_ns
         self._stopping_s: float | None = None
         self._exit_code = 0
         self._announced = will is not None
-        self._next_sweep_s = self._next_watchdog_s = 0.0
+        self._next_sweep_s = 0.0
         self._began_s = time.monotonic()
         self._reload = Reload(self)
         if will is not None:
@@ -114,7 +115,7 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             wake.close()
             signals.close()
-        self._count_drops()
+        self._drops.count(self._sockets)
         return self._exit_code
 
     def _listen_to_signals(self) -> tuple[socket.socket, socket.socket]:
@@ -131,7 +132,11 @@ class Supervisor:
     def _signalled(self, number: int) -> None:
         if number in _STOPS:
             if self._stopping_s is None:
-                log.info("stopping on %s: reading what clients had sent", signal.Signals(number).name)
+                log.info(
+                    "stopping on %s: reading what clients had sent",
+                    signal.Signals(number).name,
+                    extra=journal.event("stopping"),
+                )
             self._stop()
         elif number == signal.SIGHUP and self._stopping_s is None:
             self._reload.ask()
@@ -142,7 +147,8 @@ class Supervisor:
             self._stopping_s = time.monotonic()
             self._reload.cancel()
             self.slot[STATE] = DRAINING
-            self.notifier.send("STOPPING=1", "STATUS=Draining")
+            patience_s = self._config.server.drain_timeout + 2 * GRACE_S
+            self.notifier.send("STOPPING=1", "STATUS=Draining", f"EXTEND_TIMEOUT_USEC={patience_s * 1e6:.0f}")
             self.let_go(
                 [sock for sock in self._sockets if sock.type == socket.SOCK_STREAM and sock is not self.http]
             )
@@ -154,7 +160,7 @@ class Supervisor:
         now = time.monotonic()
         self.slot[HEARTBEAT] = time.monotonic_ns()
         self.crew.transcribe()
-        self._count_drops()
+        self._drops.count(self._sockets)
         if self._stopping_s is not None:
             self._tick_at_the_end(now, self._stopping_s)
             return
@@ -172,9 +178,7 @@ class Supervisor:
         if now >= self._next_sweep_s:
             self._next_sweep_s = now + RETENTION_S
             self._sweep()
-        if self.notifier.watchdog_s and now >= self._next_watchdog_s:
-            self._next_watchdog_s = now + self.notifier.watchdog_s / 2
-            self.notifier.send("WATCHDOG=1")
+        self._pulse.tick(now, quiet=not self._announced or self._reload.under_way)
 
     def _tick_at_the_end(self, now: float, stopping_s: float) -> None:
         if not self.crew.bury_at_the_end():
@@ -237,17 +241,11 @@ class Supervisor:
 
     def let_go(self, sockets: Iterable[socket.socket]) -> None:
         """Close these and forget them; a worker that has one serves what is queued in it."""
-        self._count_drops()
+        self._drops.count(self._sockets)
         for sock in sockets:
             self._sockets.discard(sock)
-            self._drops.pop(sock.fileno(), None)
+            self._drops.forget(sock)
             sock.close()
-
-    def _count_drops(self) -> None:
-        """Bring the kernel's counters, 32 bits wide, into ours."""
-        for fd, now in _drops_of(self._sockets):
-            self.slot.add(_KERNEL_DROPS, (now - self._drops.get(fd, 0)) % 2**32)
-            self._drops[fd] = now
 
     def _sweep(self) -> None:
         retention = self._config.retention
@@ -285,7 +283,7 @@ class Supervisor:
             udp=[[sock.fileno() for sock in each.udp] for each in shared.sockets],
             inboxes=[each.inbox.fileno() for each in shared.sockets],
             outboxes=[each.outbox.fileno() for each in shared.sockets],
-            kernel_drops=self._drops,
+            kernel_drops=self._drops.last,
             serving=[child.life() for child in self.crew.serving],
             leaving=[child.life() for child in self.crew.leaving],
             sidecars=self.sidecars.lives(),
@@ -321,10 +319,3 @@ class Supervisor:
         for number in numbers:
             self._signalled(number)
         return self._stopping_s is not None
-
-
-def _drops_of(sockets: Iterable[socket.socket]) -> Iterator[tuple[int, int]]:
-    """What the kernel says it dropped at each UDP socket, by descriptor."""
-    for sock in sockets:
-        if sock.type == socket.SOCK_DGRAM and sock.family != socket.AF_UNIX:
-            yield sock.fileno(), kernel_drops(sock)

@@ -229,12 +229,14 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         monkeypatch.setenv("WATCHDOG_USEC", "1000000")
         said = ""
-        with Daemon(tmp_path / "daemon"):
-            while "WATCHDOG=1" not in said:
+        with Daemon(tmp_path / "daemon") as daemon:
+            daemon.send(b'{"message":"x"}\n' * 100)
+            while "WATCHDOG=1" not in said or "records/s; all is well" not in said:
                 said += manager.recv(4096).decode() + "\n"
         while "STOPPING=1" not in said:
             said += manager.recv(4096).decode() + "\n"
         assert "READY=1\nSTATUS=Listening on 127.0.0.1:" in said
+        assert "EXTEND_TIMEOUT_USEC=14000000" in said  # server.drain_timeout, and what is killed after it
 
 
 def test_rotation_by_size_and_the_law_under_mixed_load(tmp_path: Path) -> None:

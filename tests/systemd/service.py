@@ -27,6 +27,8 @@ class Service:
 
     def __init__(self, box: Box) -> None:
         self.box = box
+        shown = box.run("journalctl", "--lines=0", "--show-cursor", "--no-pager")
+        self._cursor = shown.rpartition("cursor: ")[2].strip()
 
     def systemctl(self, verb: str, *more: str, check: bool = True) -> str:
         return self.box.run("systemctl", verb, *more, "ingestd.service", check=check)
@@ -55,9 +57,10 @@ class Service:
         self.systemctl("kill", f"--signal={signal}", "--kill-who=main")
 
     def entries(self) -> list[dict[str, Any]]:
-        """What its journal has since this box was booted."""
-        said = self.box.run("journalctl", "--unit=ingestd.service", "--output=json", "--all", "--no-pager")
-        return [json.loads(line) for line in said.splitlines()]
+        """What its journal has since this was made."""
+        command = ["journalctl", "--unit=ingestd.service", "--output=json", "--all", "--no-pager"]
+        said = self.box.run(*command, *([f"--after-cursor={self._cursor}"] if self._cursor else []))
+        return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
 
     def connect(self) -> ssl.SSLSocket:
         """A sender's connection."""

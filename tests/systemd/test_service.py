@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 from tests.daemon import wait_for
-from tests.systemd.service import CERTIFICATES, CONFIG, Service
+from tests.systemd.service import CERTIFICATES, CONFIG, TCP_PORT, Service
 
 
 def test_it_is_started_when_it_takes_logs_in_and_says_where(service: Service) -> None:
@@ -18,6 +19,39 @@ def test_it_is_started_when_it_takes_logs_in_and_says_where(service: Service) ->
     service.send("hello")
     service.wait_written(1)
     assert service.messages() == ["hello"]
+
+
+def test_the_status_is_kept_up_to_date(service: Service) -> None:
+    service.systemctl("start")
+    wait_for(lambda: "records/s; all is well" in service.property("StatusText"), "the status to be renewed")
+    worker = next(iter(ready_workers(service)))
+    service.box.run("kill", "-KILL", str(worker))
+    wait_for(lambda: said(service, "worker_died"), "the supervisor to notice")
+    (entry,) = said(service, "worker_died")
+    assert entry["PRIORITY"] == "3"
+    assert entry["SYSLOG_IDENTIFIER"] == "ingestd"
+    assert entry["INGESTD_PROCESS"] == "supervisor"
+    assert entry["INGESTD_WORKER"] in ("0", "1")
+    assert entry["CODE_FILE"].endswith("ingestd/crew.py")
+    assert entry["_SYSTEMD_UNIT"] == "ingestd.service"
+    (ready,) = said(service, "ready")
+    assert ready["PRIORITY"] == "6"
+    assert "TCP 127.0.0.1:3001, UDP 127.0.0.1:3002" in ready["MESSAGE"]
+
+
+def test_what_a_worker_says_names_it(service: Service) -> None:
+    service.systemctl("start")
+    with service.box.connect(TCP_PORT) as plain:
+        plain.sendall(b"this is no TLS\n")
+        plain.recv(100)
+    wait_for(
+        lambda: [entry for entry in service.entries() if "TLS handshake" in entry["MESSAGE"]], "its warning"
+    )
+    (entry,) = (entry for entry in service.entries() if "TLS handshake" in entry["MESSAGE"])
+    assert entry["PRIORITY"] == "4"
+    assert entry["INGESTD_PROCESS"] == f"worker {entry['INGESTD_WORKER']}"
+    assert entry["INGESTD_LOGGER"] == "ingestd.tcp"
+    assert entry["CODE_FILE"].endswith("ingestd/net/tcp.py")
 
 
 def test_its_files_are_its_own_and_its_groups(service: Service) -> None:
@@ -116,6 +150,11 @@ def test_a_mistake_in_the_configuration_waits_for_a_person(service: Service) -> 
     assert service.number("ExecMainStatus") == 78
     assert service.number("NRestarts") == 0
     assert any("wrokers" in entry["MESSAGE"] for entry in service.entries())
+
+
+def said(service: Service, event: str) -> list[dict[str, Any]]:
+    """What its journal has of that event."""
+    return [entry for entry in service.entries() if entry.get("INGESTD_EVENT") == event]
 
 
 def shown_serial(sock: ssl.SSLSocket) -> str:
