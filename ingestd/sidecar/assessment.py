@@ -7,8 +7,8 @@ and the alerts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final, Literal
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -29,12 +29,18 @@ _REJECTED_LEAST: Final = 10
 #: The writers are behind when their queues are so full.
 _QUEUE_FULL: Final = 0.9
 _SLOW_S: Final = 5.0
+#: What a process is doing that is not ready and well.
+_STANDING: Final = {"starting": "is starting", "draining": "is stopping"}
+#: So many alerts are findings of their own.
+_ALERTS: Final = 5
 
 
 class Finding(msgspec.Struct, frozen=True):
     """One thing that is wrong."""
 
     severity: Severity
+    title: str
+    """In a few words, to be read from across the room."""
     what: str
     """A sentence."""
     do: str
@@ -55,9 +61,11 @@ class Assessment(msgspec.Struct, frozen=True):
 class Firing(msgspec.Struct, frozen=True):
     """An alert of the operator's own rules that is active now."""
 
-    name: str
+    rule: str
     severity: str
     summary: str
+    check: str = ""
+    """What its rule looks at, where that is the daemon itself."""
 
 
 class Facets(msgspec.Struct, frozen=True):
@@ -86,6 +94,7 @@ def _processes(facets: Facets) -> Iterator[Finding]:
     for who, why in report.faults.items():
         yield Finding(
             severity,
+            f"{who[0].upper()}{who[1:]} {_STANDING.get(why, 'does not work')}",
             f"{who[0].upper()}{who[1:]}: {why}.",
             "Look into the daemon's log." if severity == "critical" else "Wait for it, a few seconds.",
             "workers",
@@ -96,6 +105,7 @@ def _dropped(facets: Facets) -> Iterator[Finding]:
     if dropped := facets.recent.dropped:
         yield Finding(
             "critical",
+            "Records are being lost",
             f"Good records were lost in the last minute: {_reasons(dropped)}.",
             "Each reason has its remedy: docs/guarantees.md.",
             "losses",
@@ -106,6 +116,7 @@ def _kernel_drops(facets: Facets) -> Iterator[Finding]:
     if count := facets.recent.udp_kernel_drops:
         yield Finding(
             "critical",
+            "Datagrams are being lost",
             f"The kernel dropped {_number(count)} UDP datagrams in the last minute: bursts larger than its buffer.",
             "Raise listen.udp.receive_buffer, and net.core.rmem_max with it.",
             "losses",
@@ -116,6 +127,7 @@ def _write_errors(facets: Facets) -> Iterator[Finding]:
     if errors := facets.recent.write_errors:
         yield Finding(
             "critical",
+            "Writing fails",
             f"Writing to the data folder failed in the last minute: {_reasons(errors)}.",
             "Records wait in memory and in the senders: make room, or look at the disk.",
             "disk",
@@ -127,6 +139,7 @@ def _disk(facets: Facets) -> Iterator[Finding]:
     if disk.free_bytes is None:
         yield Finding(
             "critical",
+            "The data folder is gone",
             "The data folder cannot be looked at.",
             "Bring server.data_dir back: is it mounted?",
             "disk",
@@ -137,6 +150,7 @@ def _disk(facets: Facets) -> Iterator[Finding]:
         left = f"{lasts_s / 60:.0f} minutes" if lasts_s < 7200 else f"{lasts_s / 3600:.0f} hours"
         yield Finding(
             severity,
+            "The disk fills up",
             f"The disk is full in {left} if it goes on like this.",
             "Make room, or set [retention] limits.",
             "disk",
@@ -144,7 +158,11 @@ def _disk(facets: Facets) -> Iterator[Finding]:
     elif disk.used is not None and disk.used >= _DISK_USED[0]:
         severity = "critical" if disk.used >= _DISK_USED[1] else "attention"
         yield Finding(
-            severity, f"The disk is {disk.used:.0%} full.", "Make room, or set [retention] limits.", "disk"
+            severity,
+            "The disk is nearly full",
+            f"The disk is {disk.used:.0%} full.",
+            "Make room, or set [retention] limits.",
+            "disk",
         )
 
 
@@ -152,6 +170,7 @@ def _restarts(facets: Facets) -> Iterator[Finding]:
     if count := facets.recent.worker_restarts:
         yield Finding(
             "attention",
+            "Workers were replaced",
             f"{_number(count)} worker{'s' if count > 1 else ''} died or hung in the last minute and was replaced.",
             "The daemon's log has the cause.",
             "workers",
@@ -164,6 +183,7 @@ def _rejected(facets: Facets) -> Iterator[Finding]:
     if count >= _REJECTED_LEAST and count >= _REJECTED * received:
         yield Finding(
             "attention",
+            "Records are refused",
             f"{count / received:.0%} of the records of the last minute were refused: {_reasons(rejected)}.",
             "See examples, and tell their sender.",
             "losses",
@@ -177,6 +197,7 @@ def _behind(facets: Facets) -> Iterator[Finding]:
     if limit and report.queue_bytes >= _QUEUE_FULL * limit:
         yield Finding(
             "attention",
+            "The disk is too slow",
             "The writers are behind: their queue is full and senders wait.",
             "A faster disk, a lower segment.level, or more workers.",
             "queue",
@@ -184,6 +205,7 @@ def _behind(facets: Facets) -> Iterator[Finding]:
     elif p99 is not None and p99 > _SLOW_S:
         yield Finding(
             "attention",
+            "The disk is slow",
             f"Records take {p99:.1f} s to reach the disk (p99).",
             "A faster disk, a lower segment.level, or more workers.",
             "latency",
@@ -194,47 +216,69 @@ def _refused(facets: Facets) -> Iterator[Finding]:
     if failures := facets.recent.auth_failures:
         yield Finding(
             "attention",
+            "Senders are turned away",
             f"Senders were turned away in the last minute: {_reasons(failures)}.",
             "The log has their addresses; docs/security.md.",
             "losses",
         )
 
 
-def _alerts(facets: Facets) -> Iterator[Finding]:
-    for alert in facets.firing:
-        severity: Severity = "critical" if alert.severity == "critical" else "attention"
-        yield Finding(severity, f"Alert {alert.name}: {alert.summary}", "See the alerts below.", "alerts")
+class Check(NamedTuple):
+    """One question."""
+
+    look: Callable[[Facets], Iterator[Finding]]
+    covers: frozenset[str]
+    """Checks of system rules that ask the same: where this one has found something, their alerts say no more."""
 
 
-CHECKS: Final[tuple[Callable[[Facets], Iterator[Finding]], ...]] = (
-    _processes,
-    _dropped,
-    _kernel_drops,
-    _write_errors,
-    _disk,
-    _alerts,
-    _restarts,
-    _rejected,
-    _behind,
-    _refused,
+CHECKS: Final = (
+    Check(_processes, frozenset({"not_ready"})),
+    Check(_dropped, frozenset({"drops"})),
+    Check(_kernel_drops, frozenset({"udp_kernel_drops"})),
+    Check(_write_errors, frozenset()),
+    Check(_disk, frozenset({"disk_used", "disk_full_in"})),
+    Check(_restarts, frozenset({"worker_restarts"})),
+    Check(_rejected, frozenset({"rejects_ratio"})),
+    Check(_behind, frozenset({"queue"})),
+    Check(_refused, frozenset()),
 )
 
 
 def assess(facets: Facets) -> Assessment:
     """The verdict, what is critical first."""
-    findings = [finding for check in CHECKS for finding in check(facets)]
+    findings: list[Finding] = []
+    covered: set[str] = set()
+    for check in CHECKS:
+        found = list(check.look(facets))
+        findings += found
+        covered |= check.covers if found else set()
+    findings += _alerts(facets.firing, covered)
     findings.sort(key=lambda finding: finding.severity != "critical")
     if not findings:
         return Assessment("well", "All is well", _calm(facets), [])
-    state: Literal["critical", "attention"] = findings[0].severity
-    return Assessment(state, _headline(findings), findings[0].what, findings)
+    return Assessment(findings[0].severity, _headline(findings), findings[0].what, findings)
+
+
+def _alerts(firing: Iterable[Firing], covered: Container[str]) -> Iterator[Finding]:
+    told = [alert for alert in firing if alert.severity != "info" and alert.check not in covered]
+    for alert in told[:_ALERTS]:
+        severity: Severity = "critical" if alert.severity == "critical" else "attention"
+        yield Finding(
+            severity,
+            f"Alert: {alert.rule}",
+            f"{alert.rule}: {alert.summary}.",
+            "See the alerts below.",
+            "alerts",
+        )
+    if (more := len(told) - _ALERTS) > 0:
+        yield Finding(
+            "attention", "More alerts", f"{more} more alerts are active.", "See the alerts below.", "alerts"
+        )
 
 
 def _headline(findings: list[Finding]) -> str:
-    number, wrong = len(findings), findings[0].severity == "critical"
-    if number == 1:
-        return "Something is wrong" if wrong else "One thing is worth a look"
-    return f"{number} things are wrong" if wrong else f"{number} things are worth a look"
+    more = len(findings) - 1
+    return f"{findings[0].title}, and {more} more" if more else findings[0].title
 
 
 def _calm(facets: Facets) -> str:

@@ -20,6 +20,7 @@ import msgspec
 from aiohttp import web
 
 from formats.record import REASONS
+from ingestd.alerts.alerts import Alerts
 from ingestd.observe.messages import Rejected
 from ingestd.rings import RESOLUTIONS, Point, Resolution, known
 from ingestd.sidecar.assessment import Assessment, Facets, assess
@@ -32,6 +33,7 @@ from ingestd.sidecar.recorder import Recorder
 from ingestd.sidecar.report import Report, make_report
 from ingestd.sidecar.stream import MOST_LISTENERS, Stream
 from ingestd.sidecar.view import View
+from ingestd.sidecar.watched import Watched, watched
 from ingestd.stats import Board
 
 _MOST_SERVICES: Final = 12
@@ -53,6 +55,9 @@ class Snapshot(msgspec.Struct):
     services_estimated: bool
     sources: list[Source]
     examples: dict[str, int]
+    """How many refused records there are to look at, by reason."""
+    alerts: Watched | None
+    """None where this sidecar has none."""
 
 
 def _answer(value: object, status: int = HTTPStatus.OK) -> web.Response:
@@ -76,8 +81,9 @@ def _point(end_s: int, point: Point) -> dict[str, float | None]:
 class Live:
     """The present and the past of one board, for who watches it."""
 
-    def __init__(self, board: Board, view: View, history: History) -> None:
+    def __init__(self, board: Board, view: View, history: History, alerts: Alerts | None = None) -> None:
         self.history = history
+        self._alerts = alerts
         self.facts = Facts()
         self._board = board
         self._view = view
@@ -116,8 +122,10 @@ class Live:
         disk = look(self._view.data_dir, self._board.rings, now_s)
         for worker in report.workers:
             worker.records = {}
+        watching = watched(self._alerts) if self._alerts else None
+        firing = watching.firing if watching else []
         return Snapshot(
-            assess(Facets(report, happened, disk, limit)),
+            assess(Facets(report, happened, disk, limit, firing)),
             report,
             happened,
             _point(*newest[-1]) if newest else None,
@@ -126,6 +134,7 @@ class Live:
             self.facts.estimated,
             self.facts.sources(_MOST_SOURCES, moment.numbers),
             self.facts.example_counts(),
+            watching,
         )
 
     async def stats(self, _: web.Request) -> web.Response:

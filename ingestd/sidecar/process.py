@@ -108,9 +108,9 @@ async def _serve(
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGUSR1, retire.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
-    live = Live(board, view, History(HISTORY_S))
-    listeners: list[Callable[[Observation], object]] = [live.facts.hear]  # who is told what workers observe
     alerts = Alerts(view.alerts) if view.alerts else None
+    live = Live(board, view, History(HISTORY_S), alerts)
+    listeners: list[Callable[[Observation], object]] = [live.facts.hear]  # who is told what workers observe
     if alerts is not None:
         listeners.append(alerts.hear)
     app = make_app(board, view, live, alerts)

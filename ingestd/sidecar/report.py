@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from formats import FORMATS
+from formats.record import LEVELS
 from ingestd.sidecar.disk import Disk
 from ingestd.sidecar.health import DaemonState, State, Verdict, daemon_state, faults
 from ingestd.sidecar.law import (
@@ -44,6 +45,7 @@ _FORMAT_PLACES: Final = {
 _TRANSPORT_PLACES: Final = {
     transport: tuple(index(RECEIVED, format_, transport) for format_ in FORMATS) for transport in TRANSPORTS
 }
+_LEVEL_PLACES: Final = {level: (index("ingestd_records_level_total", level),) for level in LEVELS}
 
 
 class Latency(msgspec.Struct):
@@ -123,6 +125,7 @@ class Report(msgspec.Struct):
     formats: dict[str, dict[str, Records]]
     format_received_per_second: dict[str, float]
     transport_received_per_second: dict[str, float]
+    level_received_per_second: dict[str, float]
     samples: dict[str, str]
     workers: list[Worker]
 
@@ -225,6 +228,7 @@ def make_report(
         formats=records,
         format_received_per_second=_speeds(sums, past, _FORMAT_PLACES),
         transport_received_per_second=_speeds(sums, past, _TRANSPORT_PLACES),
+        level_received_per_second=_speeds(sums, past, _LEVEL_PLACES),
         samples=samples,
         workers=[
             _worker(slot, verdict, now_ns) for slot, verdict in zip(moment.workers, workers, strict=True)

@@ -4,7 +4,9 @@
     style.css    how it looks                 connection.js   events, and what to do when they do not come
     icon.svg                                  charts.js       the past, drawn by uPlot (vendor/)
                                               panels.js       the present, in words and numbers
+                                              alerts.js       alerts, silences, nodes
                                               records.js      records of strangers, as text
+                                              settings.js     the configuration in force
                                               text.js         numbers and strings for people
 
 The files are read once, at start. A browser keeps them and asks each time whether they are still the same (ETag).

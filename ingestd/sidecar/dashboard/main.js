@@ -1,5 +1,6 @@
 // The dashboard: joins the stream of events to the panels.
 
+import { showAlerts } from "./alerts.js";
 import { Past } from "./charts.js";
 import { Connection } from "./connection.js";
 import { lose, show } from "./panels.js";
@@ -57,6 +58,7 @@ new Connection({
     main.classList.remove("stale");
     document.getElementById("heard").textContent = new Date(snapshot.stats.time).toLocaleTimeString();
     show(snapshot, (reason, opener) => examples.open(reason, opener));
+    showAlerts(snapshot.alerts);
     samples.show(snapshot.stats.samples);
     past.add(snapshot.point);
   },

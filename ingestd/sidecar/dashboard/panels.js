@@ -121,8 +121,8 @@ function kinds({ stats, services, services_estimated: estimated }) {
   const quiet = "Nothing in the last seconds.";
   bars(byId("by-format"), byValue(stats.format_received_per_second), speed, quiet);
   bars(byId("by-transport"), byValue(stats.transport_received_per_second), speed, quiet);
-  const { level_received_per_second: levels } = stats;
-  bars(byId("by-level"), LEVELS.filter((level) => levels?.[level]).map((level) => [level, levels[level], level]), speed, quiet);
+  const levels = stats.level_received_per_second;
+  bars(byId("by-level"), LEVELS.filter((level) => levels[level]).map((level) => [level, levels[level], level]), speed, quiet);
   const top = services.map((one) => [one.service === "" ? "(all others)" : visible(one.service), one.per_second]);
   bars(byId("by-service"), top, speed, "No service in the last minute.");
   setText(byId("services-note"), estimated ? "over the last minute, estimated" : "over the last minute");
