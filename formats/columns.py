@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from formats import levels, timestamps
-from formats.record import CORE_FIELDS, LEVELS, NO_COLUMNS, Context, Encoded, Lists, tally
+from formats.cores import NO_COLUMNS, Lists
+from formats.record import CORE_FIELDS, Context, Encoded, tally
 
 _CHUNK_RECORDS = 256  # some 80 KB of lines: malloc maps larger memory anew each time, at 100 ns a record
 _NO_FIELDS: Mapping[str, list[Any]] = {}
-_LEVELS = frozenset(LEVELS)
+_LEVELS = frozenset(levels.LEVELS)
 _NO_STRUCT_NAME = re.compile(r'[\x00-\x1f"\\]')  # msgspec writes the names of a Struct as they are
 _encoder = msgspec.json.Encoder()
 

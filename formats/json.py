@@ -14,17 +14,19 @@ record in the block 0.75; mapped line by line 5.5 (benchmarks/micro_formats.py).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Annotated, Literal, cast
 
 import msgspec
 from msgspec import Meta
 
-from formats import lines, timestamps
+from formats import cores, lines, timestamps
+from formats.cores import NO_COLUMNS, Columns
 from formats.errors import DecodeError
+from formats.levels import LEVELS
 from formats.mapping import Mapper, decode_array, decode_object
-from formats.record import LEVELS, NO_COLUMNS, Columns, Context, Encoded, Row, Sink, tally
+from formats.record import Context, Encoded, Row, Sink
 
 _JOINT = re.compile(rb"\}\n\{")
 _JOINT_CRLF = re.compile(rb"\}\r\n\{")
@@ -60,19 +62,23 @@ _Absent = Annotated[int, Meta(ge=1, le=0)]
 class _Columns:
     """The columns of decoded records, each made when it is asked for."""
 
-    __slots__ = ("_records", "levels")
+    __slots__ = ("_records", "letters")
 
-    def __init__(self, records: list[Canonical], levels: list[str]) -> None:
+    def __init__(self, records: list[Canonical], letters: cores.Letters) -> None:
         self._records = records
-        self.levels = levels
+        self.letters = letters
 
-    @property
-    def services(self) -> list[str]:
-        return [record.service for record in self._records]
+    def __len__(self) -> int:
+        return len(self._records)
 
-    @property
-    def messages(self) -> list[str]:
-        return [record.message for record in self._records]
+    def services(self, numbers: cores.Numbers) -> list[str]:
+        return [record.service for record in self._of(numbers)]
+
+    def messages(self, numbers: cores.Numbers) -> list[str]:
+        return [record.message for record in self._of(numbers)]
+
+    def _of(self, numbers: cores.Numbers) -> Iterable[Canonical]:
+        return self._records if numbers is None else map(self._records.__getitem__, numbers)
 
 
 def encode(block: bytes, context: Context) -> list[Encoded]:
@@ -117,9 +123,9 @@ def _splice(block: bytes, context: Context, carried: frozenset[str]) -> Encoded 
     bounds = timestamps.bounds([record.timestamp for record in records])
     if bounds is None:
         return None
-    levels = [record.level for record in records]
+    letters = cores.letters_of([record.level for record in records])
     services = {record.service for record in records}
-    columns: Columns = _Columns(records, levels) if context.columns else NO_COLUMNS
+    columns: Columns = _Columns(records, letters) if context.columns else NO_COLUMNS
     del records  # as large as the block itself: do not hold both for nothing
     opening = b"{" + context.prefix("json", carried)
     # A replacement without a backslash is taken as it is, at full speed.
@@ -133,7 +139,9 @@ def _splice(block: bytes, context: Context, carried: frozenset[str]) -> Encoded 
     chunks = [opening, body, b"\n"]
     first, last = bounds
     nbytes = sum(map(len, chunks))
-    return Encoded("json", chunks, nbytes, number, tally(levels), services, first, last, columns=columns)
+    return Encoded(
+        "json", chunks, nbytes, number, cores.tally(letters), services, first, last, columns=columns
+    )
 
 
 @lru_cache(64)

@@ -5,6 +5,8 @@ Google Cloud, in any case. Numbers are RFC 5424 severities (0 to 7) and bunyan's
 value is in both.
 """
 
+from typing import Final
+
 from formats.errors import DecodeError
 
 _SPELLINGS = {
@@ -15,6 +17,9 @@ _SPELLINGS = {
     "ERROR": ("ERROR", "ERR", "SEVERE", "E"),
     "FATAL": ("FATAL", "FTL", "CRIT", "CRITICAL", "ALERT", "EMERG", "EMERGENCY", "PANIC", "F"),
 }
+LEVELS: Final = tuple(_SPELLINGS)
+"""The levels of a record, in ascending order."""
+
 _OTEL = {f"{level}{number}": level for level in _SPELLINGS for number in (2, 3, 4)}
 _SYSLOG = {
     **dict.fromkeys("012", "FATAL"),

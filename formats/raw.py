@@ -23,8 +23,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from formats.cores import Lists
+from formats.levels import LEVELS
 from formats.raw_head import CutReader, Said, read
-from formats.record import LEVELS, Context, Encoded, Lists, Row
+from formats.record import Context, Encoded, Row
 
 _PID = frozenset({"pid"})
 _BLANK = " \t\r\v\f"

@@ -9,11 +9,12 @@ metrics and segment metadata need, and the records refused.
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, tzinfo
-from typing import Final, NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+from formats.cores import NO_COLUMNS, Columns, Joined
+
 CORE_FIELDS = ("timestamp", "level", "service", "message")
 
 REASONS: tuple[str, ...] = (
@@ -130,37 +131,6 @@ class Row(NamedTuple):
     service: str
 
 
-class Columns(Protocol):
-    """Three fields of some records, each as a list in the order of the records."""
-
-    @property
-    def levels(self) -> list[str]: ...
-    @property
-    def services(self) -> list[str]: ...
-    @property
-    def messages(self) -> list[str]: ...
-
-
-class Lists(NamedTuple):
-    """Columns that are there."""
-
-    levels: list[str]
-    services: list[str]
-    messages: list[str]
-
-    @classmethod
-    def joined(cls, first: Columns, second: Columns) -> Self:
-        """The columns of records behind each other."""
-        return cls(
-            first.levels + second.levels,
-            first.services + second.services,
-            first.messages + second.messages,
-        )
-
-
-NO_COLUMNS: Final = Lists([], [], [])
-
-
 class Encoded(msgspec.Struct, gc=False):
     """What became of a block.
 
@@ -194,7 +164,7 @@ class Encoded(msgspec.Struct, gc=False):
     def append(self, other: "Encoded") -> None:
         """Append what came after."""
         if other.records:
-            self.columns = Lists.joined(self.columns, other.columns) if self.records else other.columns
+            self.columns = Joined(self.columns, other.columns) if self.records else other.columns
         self.chunks += other.chunks
         self.nbytes += other.nbytes
         self.records += other.records

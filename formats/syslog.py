@@ -17,8 +17,9 @@ from typing import NamedTuple, cast
 import msgspec
 
 from formats import syslog_3164, syslog_5424, syslog_framing, syslog_times
+from formats.cores import Lists
 from formats.errors import DecodeError
-from formats.record import DETAIL_LIMIT, Context, Encoded, Lists, tally
+from formats.record import DETAIL_LIMIT, Context, Encoded, tally
 from formats.syslog_message import PRI_NAMES, UNTOLD, Layout, Message, Origin, origin, split_pri
 
 _encoder = msgspec.json.Encoder()

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from formats import FORMATS
-from formats.record import LEVELS, REASONS, Encoded
+from formats.levels import LEVELS
+from formats.record import REASONS, Encoded
 from ingestd.stats import DISK_FAULTS, DROP_REASONS, HEARTBEAT, LATENCY_BUCKETS, TRANSPORTS, Slot, index
 from ingestd.store.batch import Commit, Durable, Event, Failing, Freed, Lost, Message, Recovery
 

@@ -25,7 +25,8 @@ from contextlib import contextmanager
 from typing import Final, Literal, NamedTuple
 
 from formats import FORMATS
-from formats.record import LEVELS, REASONS
+from formats.levels import LEVELS
+from formats.record import REASONS
 from ingestd.memory import Memory
 from ingestd.rings import Rings
 from ingestd.samples import Samples

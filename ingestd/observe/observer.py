@@ -20,16 +20,16 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple, Protocol
 
-from formats.record import NO_COLUMNS, Encoded
+from formats.cores import NO_COLUMNS
+from formats.record import Encoded
+from ingestd.observe.block import Block, tally
 from ingestd.observe.condition import Condition
-from ingestd.observe.matcher import Block, Found, Matcher, count
+from ingestd.observe.gathered import MAX_SERVICES, Gathered
+from ingestd.observe.matcher import LevelMatcher, PatternMatcher
 from ingestd.observe.messages import OTHERS, SAMPLE_BYTES, Heartbeat, Match, Observation, Rejected
 from ingestd.stats import OBSERVED, Slot, index
 
 FLUSH_S: Final = 0.1
-
-#: Services that are told apart: of each rule, and of those that are counted.
-MAX_SERVICES: Final = 1000
 
 #: Nodes and their services with a heartbeat, between two observations.
 MAX_HEARTBEATS: Final = 10_000
@@ -39,9 +39,6 @@ MAX_REJECTS: Final = 5
 
 #: Sources that are told with their connections: those that have the most.
 MAX_SOURCES: Final = 100
-
-#: Samples between two observations, all together.
-_MAX_SAMPLES_BYTES: Final = 1 << 20
 
 _COUNTED_RECORDS: Final = int(20_000 * FLUSH_S)
 _COUNT_EVERY: Final = 32
@@ -72,7 +69,10 @@ class Sender(Protocol):
 class Seen(NamedTuple):
     """What a block has."""
 
-    found: Sequence[Found]
+    by_level: Sequence[Match]
+    """Of rules without a pattern, what each level has."""
+    by_rule: Sequence[Match]
+    """Of the other rules."""
     names: set[str]
     services: Mapping[str, int] | None
     """Records by service, if they were counted."""
@@ -92,7 +92,12 @@ class Observer:
         sources: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._worker = worker
-        self._matcher = Matcher(conditions)
+        self._levels = LevelMatcher(each for each in conditions if not each.pattern)
+        self._patterns = PatternMatcher(each for each in conditions if each.pattern)
+        self._looks = bool(self._levels or self._patterns)
+        named = frozenset(each.service for each in conditions if each.service)
+        self._by_level = Gathered(slot, named)
+        self._by_rule = Gathered(slot, named)
         self._teller = teller
         self._slot = slot
         self._later = later
@@ -107,9 +112,6 @@ class Observer:
         self._begin()
 
     def _begin(self) -> None:
-        self._matches: dict[tuple[str, str], Match] = {}
-        self._rule_services: Counter[str] = Counter()
-        self._samples_bytes = 0
         self._services: dict[str, float] = {}
         self._estimated = False
         self._heartbeats: dict[tuple[str, str], Heartbeat] = {}
@@ -119,7 +121,7 @@ class Observer:
     @property
     def wants_columns(self) -> bool:
         """Whether the next block should be decoded with its columns."""
-        return bool(self._matcher) or self._counts
+        return self._looks or self._counts
 
     @property
     def _counts(self) -> bool:
@@ -129,24 +131,29 @@ class Observer:
     def look(self, encoded: Encoded) -> Seen:
         """What a block with at least one record has. Its columns are let go."""
         names = encoded.services
-        services = dict.fromkeys(names, encoded.records) if len(names) == 1 else None
-        found: list[Found] = []
+        services: Mapping[str, int] | None = None
+        if len(names) == 1:
+            services = dict.fromkeys(names, encoded.records)
+        by_level: list[Match] = []
+        by_rule: list[Match] = []
         counts = services is None and self._counts
-        if counts or self._matcher:
+        if counts or self._looks:
             block = Block(encoded)
-            found = self._matcher.look(block, self._wants_sample)
+            now_ns = time.time_ns()
+            by_level = list(self._levels.look(block, now_ns, self._by_level.wants_sample))
+            by_rule = list(self._patterns.look(block, now_ns, self._by_rule.wants_sample))
             if counts:
-                services = count(block.services, names)
+                services = tally(block.services_of(None), names)
         encoded.columns = NO_COLUMNS
-        return Seen(found, names, services, encoded.records)
+        return Seen(by_level, by_rule, names, services, encoded.records)
 
     def see(self, seen: Seen) -> None:
         """A block that was looked at is received."""
         self._count(seen)
-        if seen.found:
-            now_ns = time.time_ns()
-            for each in seen.found:
-                self._match(each, now_ns)
+        for match in seen.by_level:
+            self._by_level.add(match)
+        for match in seen.by_rule:
+            self._by_rule.add(match)
         self._arm()
 
     def _count(self, seen: Seen) -> None:
@@ -171,28 +178,6 @@ class Observer:
                 self._slot.add(_CUT["service"])
                 name = OTHERS
             services[name] = services.get(name, 0) + records * weight
-
-    def _wants_sample(self, rule: str, service: str) -> bool:
-        match = self._matches.get((rule, service))
-        return (match is None or not match.sample) and self._samples_bytes < _MAX_SAMPLES_BYTES
-
-    def _match(self, found: Found, now_ns: int) -> None:
-        rule, service = found.rule, found.service
-        if (rule, service) not in self._matches and self._rule_services[rule] >= MAX_SERVICES:
-            self._slot.add(_CUT["match_service"])
-            service = OTHERS
-        match = self._matches.get((rule, service))
-        if match is None:
-            match = self._matches[rule, service] = Match(rule, service, 0, now_ns, "")
-            self._rule_services[rule] += 1
-        match.count += found.records
-        match.estimated |= found.estimated
-        if not match.sample:
-            if found.sample and self._samples_bytes < _MAX_SAMPLES_BYTES:
-                match.sample = found.sample
-                self._samples_bytes += len(found.sample)
-            else:
-                self._slot.add(_CUT["sample"])
 
     def hear(self, heartbeat: Heartbeat) -> None:
         """A heartbeat is received."""
@@ -253,7 +238,7 @@ class Observer:
             self._slot.add(_CUT["source"], left_out)
         observation = Observation(
             self._worker,
-            list(self._matches.values()),
+            [*self._levels.of_rules(self._by_level.take()), *self._by_rule.take()],
             list(self._heartbeats.values()),
             self._rejects,
             {name: round(records) for name, records in self._services.items()},

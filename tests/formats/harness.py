@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from formats import FORMATS
+from formats.cores import Columns
 from formats.framing import Lines
-from formats.record import LEVELS, REASONS, Columns, Encoded, Enrichment
+from formats.levels import LEVELS
+from formats.record import REASONS, Encoded, Enrichment
 
 DATA = Path(__file__).parent.parent / "data"
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
@@ -78,12 +80,13 @@ def check(encoded: Encoded) -> list[Record]:
 
 def check_columns(columns: Columns, records: list[Record]) -> None:
     """Columns are those of all records, or shorter: then they are not asked."""
-    found = (columns.levels, columns.services, columns.messages)
-    if len(columns.levels) == len(records):
-        assert found == tuple(
-            [record[name] for record in records] for name in ("level", "service", "message")
-        )
-    assert len(set(map(len, found))) == 1
+    assert len(columns) == len(columns.services(None)) == len(columns.messages(None)) == len(columns.letters)
+    if len(columns) == len(records):
+        assert bytes(columns.letters).decode() == "".join(record["level"][0] for record in records)
+        for numbers in (None, range(1, len(records), 2)):
+            kept = records if numbers is None else records[1::2]
+            assert columns.services(numbers) == [record["service"] for record in kept]
+            assert columns.messages(numbers) == [record["message"] for record in kept]
 
 
 def encode_cut(format: str, data: bytes, cuts: list[int]) -> Outcome:

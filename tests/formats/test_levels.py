@@ -4,7 +4,7 @@ import pytest
 
 from formats import levels
 from formats.errors import DecodeError
-from formats.record import LEVELS
+from formats.levels import LEVELS
 
 
 @pytest.mark.parametrize(

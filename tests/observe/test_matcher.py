@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formats.record import LEVELS
+from formats.levels import LEVELS
 from ingestd.observe.condition import Condition
 from tests.observe.made import Observed, Record, block, record
 

@@ -74,6 +74,15 @@ def test_services_beyond_the_limit_are_told_together() -> None:
     assert observed.cut()["service"] == 10
 
 
+def test_a_service_that_a_rule_names_is_always_told_apart() -> None:
+    observed = Observed(Condition("errors", "ERROR"), Condition("last", "ERROR", "last"))
+    for number in range(MAX_SERVICES):
+        observed.take(block(errors(1, [f"service-{number}"])))
+    observed.take(block(errors(3, ["last"])))
+    observed.flush()
+    assert observed.counts["last", "last"] == 3
+
+
 def test_samples_are_bounded_all_together() -> None:
     observed = Observed(Condition("errors", "ERROR"))
     names = [f"service-{number}" for number in range(MAX_SERVICES)]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import formats
+from formats import levels as formats_levels
 from formats import record as formats_record
 from ingestd.store.segment import Description
 from ingestd.terminal import frames, selection, source
@@ -38,7 +39,7 @@ def everything(folder: Path, wanted: Selection = ALL) -> list[int]:
 
 
 def test_names_are_those_of_formats() -> None:
-    assert selection.LEVELS == formats_record.LEVELS
+    assert selection.LEVELS == formats_levels.LEVELS
     assert selection.CORE_FIELDS == formats_record.CORE_FIELDS
     assert set(selection.FORMATS) == formats.FORMATS.keys() - {"auto"}
 
