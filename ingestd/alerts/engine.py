@@ -107,12 +107,9 @@ class Engine:
                 absence.hear(heard.services, now_s)
                 self.evaluated_s[name] = now_s
         if heard.heartbeats:
-            back = False
             for beat in heard.heartbeats:
-                node = self.nodes.get(beat)
-                back |= node is None or node.state != "ok"
                 self.nodes.hear(beat, now_s)
-            if back:
+            if any(self.roster.of(name) for name in self._node_rules):  # one may be back
                 self._look_at_nodes(now_s)
 
     def read(self, reading: Reading, now_s: float) -> None:

@@ -5,7 +5,8 @@ told at once while little happens: a group may send `BURST` notices back to back
 a storm of a thousand alerts is a dozen notices, each of which says how the whole group stands. A group whose alerts go
 on firing is told again each `repeat`.
 
-Silenced alerts stay in their group, and are told when their silence ends before they do.
+Silenced alerts stay in their group, and are told when their silence ends before they do. A silence holds back alarms:
+the end of an alert that was told as firing is always told, so that nobody waits for it.
 """
 
 from __future__ import annotations
@@ -133,9 +134,6 @@ class Groups:
         for series in group.firing.values():
             silenced = self._silences.of(self._labels_of(series), now_s)
             (held if silenced else shown).append(series)
-        for series in list(group.resolved.values()):
-            if self._silences.of(self._labels_of(series), now_s):
-                del group.resolved[series.fingerprint]  # nobody wants to know
         told = {each for each in group.memory.told if each in group.firing}
         news = [series for series in shown if series.fingerprint not in told]
         again_s = min((self._repeat_s(each) for each in shown), default=NEVER)

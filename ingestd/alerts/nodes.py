@@ -73,13 +73,9 @@ class Nodes:
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def get(self, beat: Heartbeat) -> Node | None:
-        """The node of a heartbeat, where it is known."""
-        return self._nodes.get((beat.node, beat.service))
-
     def hear(self, beat: Heartbeat, now_s: float) -> Node | None:
         """Its node; None where there is no room for it."""
-        node = self.get(beat)
+        node = self._nodes.get((beat.node, beat.service))
         seen_s = min(beat.received_ns / 1e9, now_s)
         if node is None:
             if len(self._nodes) >= self._limit:

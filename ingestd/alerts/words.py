@@ -16,12 +16,12 @@ _SHARES: Final = ("disk_used", "rejects_ratio", "queue")
 _OF_CHECK: Final = {
     "disk_used": "the disk of data_dir is {value} full, more than {threshold}",
     "disk_full_in": "the disk of data_dir is full in {value} if it goes on like this",
-    "drops": "{value} records were dropped within {window}",
+    "drops": "{records} dropped within {window}",
     "rejects_ratio": "{value} of the records within {window} were rejected, more than {threshold}",
     "queue": "the queue to the disk is {value} full, more than {threshold}",
-    "worker_restarts": "{value} workers died and were replaced within {window}",
+    "worker_restarts": "workers died and were replaced {value} times within {window}",
     "certificate_expiry": "the certificate {certificate} expires in {value}",
-    "udp_kernel_drops": "the kernel dropped {value} datagrams within {window}",
+    "udp_kernel_drops": "datagrams dropped by the kernel within {window}: {value}",
     "not_ready": "{worker} is not ready: {sample}",
 }
 
@@ -39,6 +39,7 @@ def summary(rule: Alert, series: Series) -> str:
         **about,
         "count": str(series.count),
         "value": _value(rule, series.value),
+        "records": _records(series.count if rule.kind == "match" else series.value),
         "threshold": _value(rule, _threshold(rule)),
         "window": duration(rule.window),
         "pattern": rule.pattern,
@@ -52,9 +53,9 @@ def _default(rule: Alert, about: Mapping[str, str]) -> str:
     of = " of {service}" if "service" in about else ""
     match rule.kind:
         case "match":
-            return "{count} matching records" + of
+            return "{records}" + of + " matched"
         case "rate":
-            return "{value} matching records" + of + " within {window}, more than {threshold}"
+            return "{records}" + of + " matched within {window}, more than {threshold}"
         case "absence" if "node" in about:
             return "no heartbeat of {node}" + (" ({service})" if of else "") + " for {value}"
         case "absence":
@@ -79,6 +80,10 @@ def _value(rule: Alert, value: float) -> str:
     if rule.check in _SHARES:
         return f"{100 * value:.3g} %"
     return f"{value:,.0f}"
+
+
+def _records(count: float) -> str:
+    return "1 record" if round(count) == 1 else f"{count:,.0f} records"
 
 
 def duration(seconds: float) -> str:
