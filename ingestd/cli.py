@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from ingestd import __version__
+from ingestd.cli_alerts import alerts
 from ingestd.cli_options import config_option, set_option
 from ingestd.cli_schema import schema
 from ingestd.cli_status import status
@@ -40,6 +41,7 @@ def main() -> None:
     """Take logs in over TLS TCP and UDP and keep them in rotating .jsonl.zst files."""
 
 
+main.add_command(alerts)
 main.add_command(schema)
 main.add_command(status)
 main.add_command(tail)

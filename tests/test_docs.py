@@ -13,6 +13,7 @@ import pytest
 
 from ingestd.config import describe
 from ingestd.config_decode import Key
+from ingestd.sidecar.alert_families import ALERT_METRICS
 from ingestd.sidecar.families import SIDECAR_METRICS
 from ingestd.stats import METRICS
 
@@ -24,7 +25,7 @@ TABLE_ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `([a-z_.]+)` \|.
 """The first cell of each table row that opens with a name, and the row."""
 
 KEYS = {key.path: key for key in describe()}
-METRIC_NAMES = sorted(metric.name for metric in (*METRICS, *SIDECAR_METRICS))
+METRIC_NAMES = sorted(metric.name for metric in (*METRICS, *SIDECAR_METRICS, *ALERT_METRICS))
 PROGRAMS = ("ingestd", "loadgen")
 
 

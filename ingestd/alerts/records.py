@@ -13,10 +13,7 @@ from ingestd.alerts.nodes import Nodes
 from ingestd.alerts.series import MAX_OF_RULE, Finding, Labels, Roster
 from ingestd.alerts.window import Window
 from ingestd.config_alerts import Alert
-from ingestd.observe.messages import Match
-
-#: In the place of a service: all those beyond what is told apart.
-OTHERS: Final = ""
+from ingestd.observe.messages import OTHERS, Match
 
 #: What `*` stands for: each one that was seen.
 EACH: Final = "*"

@@ -18,7 +18,7 @@ from aiohttp import web
 from ingestd import registry
 from ingestd.alerts import rest
 from ingestd.alerts.alerts import Alerts
-from ingestd.sidecar import dashboard, exposition
+from ingestd.sidecar import alert_metrics, dashboard, exposition
 from ingestd.sidecar.guard import Guard
 from ingestd.sidecar.health import faults, judge_workers, supervisor_fault
 from ingestd.sidecar.hosts import Hosts
@@ -65,7 +65,8 @@ def prefers_json(accept: str) -> bool:
 class Answers:
     """One method per path, over one board."""
 
-    def __init__(self, board: Board, view: View, live: Live, guard: Guard) -> None:
+    def __init__(self, board: Board, view: View, live: Live, guard: Guard, alerts: Alerts | None) -> None:
+        self._alerts = alerts
         self._board = board
         self._guard = guard
         self._view = view
@@ -80,6 +81,8 @@ class Answers:
             text = exposition.render(
                 moment, judge_workers(moment, self._view), self._view, self._guard.failures
             )
+            if self._alerts is not None:
+                text += alert_metrics.render(self._alerts)
             answer = web.Response(body=text.encode(), headers={"Content-Type": exposition.CONTENT_TYPE})
         answer.headers["Vary"] = "Accept"
         return answer
@@ -130,7 +133,7 @@ def make_app(board: Board, view: View, live: Live, alerts: Alerts | None = None)
         except web.HTTPException as refused:
             return _refusal(refused)
 
-    answers = Answers(board, view, live, guard)
+    answers = Answers(board, view, live, guard, alerts)
     ask = guard.middleware((answers.healthz, answers.readyz))
     longest_bytes = view.registry.max_body_bytes if view.registry else 1
     app = web.Application(middlewares=[meet, ask], client_max_size=longest_bytes)

@@ -56,7 +56,8 @@ def labels(names: Iterable[str], values: Iterable[str]) -> str:
     return f"{{{','.join(pairs)}}}" if pairs else ""
 
 
-def _head(metric: Metric) -> str:
+def head(metric: Metric) -> str:
+    """The lines of HELP and TYPE."""
     return (
         f"# HELP {metric.name} {metric.help.translate(_HELP_ESCAPES)}\n# TYPE {metric.name} {metric.kind}\n"
     )
@@ -68,7 +69,7 @@ def _family(metric: Metric) -> _Family:
         for values in metric.series
     )
     sparse = "reason" in metric.labels and len(metric.series) > _SPARSE_ABOVE
-    return _Family(metric, _head(metric), lines, sparse)
+    return _Family(metric, head(metric), lines, sparse)
 
 
 _FAMILIES: Final = tuple(_family(metric) for metric in METRICS)
@@ -119,7 +120,7 @@ def _made_here(workers: list[Verdict], view: View, failures: Mapping[str, int]) 
         HTTP_AUTH_FAILURES: [((reason,), count) for reason, count in failures.items()],
     }
     for metric, samples in rows.items():
-        yield _head(metric)
+        yield head(metric)
         for values, value in samples:
             if value is not None:
                 yield f"{metric.name}{labels(metric.labels, values)} {value}\n"
