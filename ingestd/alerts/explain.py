@@ -20,8 +20,9 @@ from ingestd.alerts.rules import condition
 from ingestd.alerts.settings import EngineSettings
 from ingestd.alerts.view import AlertView
 from ingestd.config_alerts import Alert
+from ingestd.observe.block import Block
 from ingestd.observe.condition import Condition
-from ingestd.observe.matcher import Block, Matcher
+from ingestd.observe.matcher import PatternMatcher, from_level
 from ingestd.observe.messages import Match, Observation
 
 #: The time of receipt that is given to records; one with this timestamp had none.
@@ -75,7 +76,7 @@ class Explanation:
         self._rule = rule
         self._context = Enrichment({}).at(_NO_TIME, default_service)
         self._parts = _parts(rule)
-        self._matcher = Matcher(self._parts)
+        self._patterns = PatternMatcher(part for part in self._parts if part.pattern)
         self._engine: Engine | None = None
         self._now_s = now_s
         self._lines = self.records = self.rejected = self.fitting = 0
@@ -93,13 +94,21 @@ class Explanation:
 
     def _judge(self, record: Record) -> dict[str, str]:
         self.records += 1
-        one = Encoded("json", [record.line], len(record.line), 1, {record.level: 1}, {record.service})
-        holding = {found.rule for found in self._matcher.look(Block(one), lambda *_: False)}
-        failed = {part.rule: _why(part, record) for part in self._parts if part.rule not in holding}
+        failed = {part.rule: _why(part, record) for part in self._parts if not self._holds(part, record)}
         self.failed.update(failed.keys())
         self.fitting += not failed
         self._play(record, fits=not failed)
         return failed
+
+    def _holds(self, part: Condition, record: Record) -> bool:
+        match part.rule:
+            case "level":
+                return record.level in from_level(part.level)
+            case "service":
+                return record.service == part.service
+        levels, services = {record.level: 1}, {record.service}
+        block = Block(Encoded("json", [record.line], len(record.line), 1, levels, services))
+        return any(self._patterns.look(block, 0, lambda *_: False))
 
     def _play(self, record: Record, *, fits: bool) -> None:
         """Let the engine hear of it at its time."""
