@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from formats import FORMATS
-from formats.record import LEVELS
+from formats.levels import LEVELS
 from ingestd.sidecar.disk import Disk
 from ingestd.sidecar.health import DaemonState, State, Verdict, daemon_state, faults
 from ingestd.sidecar.law import (
