@@ -1,0 +1,106 @@
+"""Files that the daemon's user may not use, and secrets that everybody may."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ingestd.config import Config
+from ingestd.doctor import permissions
+from ingestd.doctor.finding import Account, Finding, Running
+
+ME = Account("me", os.geteuid(), frozenset({os.getegid()}))
+STRANGER = Account("stranger", 54321, frozenset())
+
+
+@pytest.fixture(autouse=True)
+def reachable(tmp_path: Path) -> None:
+    """Temporary folders are their owner's alone: let strangers through to what a test makes."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.name.startswith("pytest") or folder == tmp_path:
+            folder.chmod(folder.stat().st_mode | 0o011)
+
+
+def made(path: Path, mode: int) -> Path:
+    path.touch()
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("mode", "account", "secret", "verdict", "words"),
+    [
+        (0o640, ME, True, "ok", "me may read"),
+        (0o640, STRANGER, True, "fail", "stranger may not read"),
+        (0o644, ME, True, "fail", "everybody on this machine may use the private key"),
+        (0o644, ME, False, "ok", "me may read"),
+        (0o666, ME, False, "fail", "everybody on this machine may change"),
+    ],
+)
+def test_files(tmp_path: Path, mode: int, account: Account, secret: bool, verdict: str, words: str) -> None:
+    finding = permissions.readable("http.key", made(tmp_path / "key", mode), account, secret=secret)
+    assert (finding.verdict, words in finding.says) == (verdict, True), finding
+    assert bool(finding.do) == (verdict != "ok")
+
+
+def test_a_folder_on_the_way_may_be_shut(tmp_path: Path) -> None:
+    folder = tmp_path / "shut"
+    folder.mkdir()
+    key = made(folder / "key", 0o644)
+    folder.chmod(0o700)
+    assert permissions.readable("http.cert", key, STRANGER, secret=False).verdict == "fail"
+    folder.chmod(0o711)
+    assert permissions.readable("http.cert", key, STRANGER, secret=False).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("mode", "account", "verdict", "words"),
+    [
+        (0o750, ME, "ok", "belongs to those who need it"),
+        (0o755, ME, "warn", "everybody on this machine may read"),
+        (0o777, ME, "fail", "everybody may write"),
+        (0o755, STRANGER, "fail", "stranger may not write in"),
+    ],
+)
+def test_folders(tmp_path: Path, mode: int, account: Account, verdict: str, words: str) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(mode)
+    finding = permissions.writable("server.data_dir", folder, account)
+    assert (finding.verdict, words in finding.says) == (verdict, True), finding
+
+
+def test_a_folder_that_is_to_be_made(tmp_path: Path) -> None:
+    assert permissions.writable("server.data_dir", tmp_path / "a/b", ME).verdict == "ok"
+    finding = permissions.writable("server.data_dir", tmp_path / "a/b", STRANGER)
+    assert "so it cannot make" in finding.says
+    assert finding.do == f"install -d -o stranger -m 0750 {tmp_path / 'a/b'}"
+
+
+def test_who_runs_it(tmp_path: Path) -> None:
+    running = Running(77, os.geteuid(), 1024, False, frozenset())
+    assert permissions.account_of(None, running).uid == os.geteuid()
+    assert permissions.account_of(tmp_path / "ingestd.toml", None).uid == os.geteuid()
+    unknown = permissions.account_of(None, Running(77, 54321, 1024, False, frozenset()))
+    assert (unknown.name, unknown.groups) == ("user 54321", frozenset())
+
+
+def test_all_that_the_configuration_names_are_looked_at(tmp_path: Path, certs: Path) -> None:
+    base = Config()
+    config = Config(
+        server=type(base.server)(data_dir=str(tmp_path / "data"), state_dir=str(tmp_path / "state")),
+        listen=type(base.listen)(
+            tcp=type(base.listen.tcp)(cert=str(certs / "server.crt"), key=str(certs / "server.key"))
+        ),
+        http=type(base.http)(tokens_file=str(tmp_path / "gone")),
+    )
+    findings: list[Finding] = list(permissions.examine(config, None, ME))
+    assert [finding.check for finding in findings] == [
+        "permissions of server.data_dir",
+        "permissions of server.state_dir",
+        "permissions of listen.tcp.key",
+        "permissions of listen.tcp.cert",
+    ]
+    assert {finding.verdict for finding in findings} == {"ok"}
