@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import zstandard
 
+from formats import heartbeats
 from formats.avro_container import (
     Block,
     Container,
@@ -161,14 +162,18 @@ def _encode_rows(records: Records, columns: list[list[Any]], context: Context, e
     for values in zip(*columns, strict=True):
         record = dict(zip(records.names, values, strict=True))
         try:
-            rows.append(mapper.row(_encoder.encode(record)))
+            row = mapper.row(_encoder.encode(record))
         except DecodeError as error:
             encoded.reject(error.reason, _shown(record), error.detail)
         except UnicodeEncodeError:
             encoded.reject("invalid_utf8", _shown(record), "text that is not UTF-8")
         except RecursionError:
             encoded.reject("too_deep", b"", "nested too deep to be encoded")
+        else:
+            if row is not None:
+                rows.append(row)
     encoded.extend(rows)
+    encoded.heartbeats += mapper.heartbeats
 
 
 def _encode_columns(records: Records, columns: list[list[Any]], context: Context) -> Encoded | None:
@@ -177,7 +182,7 @@ def _encode_columns(records: Records, columns: list[list[Any]], context: Context
         return None
     fields = dict(zip(records.names, columns, strict=True))
     core = Core(*map(fields.pop, CORE_FIELDS))
-    if not all(map(all, core[:-1])) or None in core.messages:
+    if not all(map(all, core[:-1])) or None in core.messages or heartbeats.KIND in fields.get("kind", ()):
         return None
     try:
         return encode_columns(_FORMAT, core, context, fields)

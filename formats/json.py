@@ -21,7 +21,7 @@ from typing import Annotated, Literal, cast
 import msgspec
 from msgspec import Meta
 
-from formats import cores, lines, timestamps
+from formats import cores, heartbeats, lines, timestamps
 from formats.cores import NO_COLUMNS, Columns
 from formats.errors import DecodeError
 from formats.levels import LEVELS
@@ -46,6 +46,18 @@ _SHORT_BYTES = 256  # of a line; a longer one may be something worse, and there 
 _scalar = msgspec.json.Decoder(msgspec.Raw)
 
 
+# What a record may be called without being a heartbeat, which goes the careful way.
+_Kind = (
+    Annotated[str, Meta(pattern=f"^(?!{heartbeats.KIND}$)")]
+    | int
+    | float
+    | bool
+    | list[msgspec.Raw]
+    | dict[str, msgspec.Raw]
+    | None
+)
+
+
 class Canonical(msgspec.Struct, gc=False):
     """What a record must be to be stored as it came; its date is checked apart."""
 
@@ -53,6 +65,7 @@ class Canonical(msgspec.Struct, gc=False):
     level: Literal[LEVELS]  # type: ignore[valid-type]  # a tuple of literals
     service: str
     message: str
+    kind: _Kind = None
 
 
 # A type without values, so that the field may not be there at all. Null is no int either.
@@ -93,7 +106,10 @@ def encode_into(block: bytes, context: Context, sink: Sink) -> None:
     if (encoded := encode_canonical(block, context)) is not None:
         sink.append(encoded)
     else:
-        _divide(block, context, Mapper(context, "json"), sink)
+        mapper = Mapper(context, "json")
+        _divide(block, context, mapper, sink)
+        if mapper.heartbeats:
+            sink.append(Encoded("json", heartbeats=mapper.heartbeats))
 
 
 def encode_canonical(block: bytes, context: Context) -> Encoded | None:
@@ -147,7 +163,7 @@ def _splice(block: bytes, context: Context, carried: frozenset[str]) -> Encoded 
 @lru_cache(64)
 def _decoder(keys: frozenset[str], carried: frozenset[str]) -> msgspec.json.Decoder[Canonical]:
     """Decodes records that have the fields `carried` and none of the other `keys`."""
-    own = [(name, msgspec.Raw) for name in sorted(carried)]
+    own = [(name, msgspec.Raw) for name in sorted(carried - {"kind"})]
     absent = [(name, _Absent, 0) for name in sorted(keys - carried)]
     struct = msgspec.defstruct("Canonical", [*own, *absent], bases=(Canonical,), gc=False, kw_only=True)
     return msgspec.json.Decoder(struct)
@@ -202,9 +218,12 @@ def _map_lines(block: bytes, mapper: Mapper, sink: Sink) -> None:
                 _refuse(_NO_OBJECT, element, rows, sink)
                 continue
             try:
-                rows.append(mapper.row(element))
+                row = mapper.row(element)
             except DecodeError as error:
                 _refuse((error.reason, error.detail), element, rows, sink)
+            else:
+                if row is not None:
+                    rows.append(row)
     sink.extend(rows)
 
 

@@ -21,8 +21,9 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from formats import levels, timestamps
+from formats import heartbeats, levels, timestamps
 from formats.errors import DecodeError
+from formats.heartbeats import Heartbeat
 from formats.record import Context, Row
 
 _NAMES = {
@@ -59,6 +60,8 @@ class Mapper:
     """Makes records of JSON objects, for one block."""
 
     def __init__(self, context: Context, format: str) -> None:
+        self._stores_heartbeats = context.enrichment.stores_heartbeats
+        self.heartbeats: list[Heartbeat] = []
         self._missing = {
             "timestamp": context.received_at,
             "level": "INFO",
@@ -67,8 +70,11 @@ class Mapper:
         }
         self._constant = {name: msgspec.Raw(value) for name, value in context.values(format).items()}
 
-    def row(self, data: bytes) -> Row:
-        """Make a record of one JSON text, which must be an object and valid UTF-8. Raises DecodeError."""
+    def row(self, data: bytes) -> Row | None:
+        """Make a record of one JSON text, which must be an object and valid UTF-8. Raises DecodeError.
+
+        None if it is a heartbeat and these are not stored. Heartbeats are put into `heartbeats`.
+        """
         fields = decode_object(data)
         if b"\r" in data:  # in valid JSON it is whitespace, but the end of a line to many readers
             fields = decode_object(data.replace(b"\r", b" "))
@@ -76,10 +82,16 @@ class Mapper:
         roles = _find_roles_again(names) if len(data) <= _SHORT_BYTES else _find_roles(names)
         core = _take_core(fields, roles)
         missing = self._missing
-        record: dict[str, object] = {**self._constant, **fields, **missing, **core}
         timestamp = core.get("timestamp") or missing["timestamp"]
         level = core.get("level") or missing["level"]
         service = core.get("service", missing["service"])
+        if heartbeats.is_heartbeat(fields):
+            heartbeat = heartbeats.read(data, timestamp, service)
+            if heartbeat is not None:
+                self.heartbeats.append(heartbeat)
+                if not self._stores_heartbeats:
+                    return None
+        record: dict[str, object] = {**self._constant, **fields, **missing, **core}
         return Row(_encoder.encode(record) + b"\n", timestamp, level, service)
 
 

@@ -20,18 +20,22 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from google.protobuf.message import DecodeError as ProtobufError
 from numpy.typing import NDArray
 
+from formats import heartbeats
 from formats.columns import Added, Core, encode_columns, encode_lines, read_core
 from formats.delimited import Frames, Positions, cut, frames, read_length
 from formats.errors import DecodeError
+from formats.mapping import Mapper
 from formats.record import CORE_FIELDS, Context, Encoded
 from formats.schemas.log_columns_pb2 import LogColumns
 from formats.schemas.log_entry_pb2 import LogBatch, LogEntry
 
 _FORMAT = "protobuf"
+_encoder = msgspec.json.Encoder()
 _OWN = (*CORE_FIELDS, "run", "seq")
 _RESERVED = frozenset(_OWN)
 _ATTRIBUTE = "attributes."  # goes before the name of an attribute that is also a field's
@@ -230,9 +234,33 @@ def _encode_entries(entries: _Entries, context: Context) -> Encoded:
         if not any(runs) and not any(seqs):
             return encode_columns(_FORMAT, Core(*core), context)
         attributes = [{}] * len(runs)
+    elif any(each.get("kind") == heartbeats.KIND for each in attributes):
+        return _encode_heartbeats(entries, attributes, context)
     known = read_core(Core(*core), context)
     lines = _with_attributes(known.core, runs, seqs, attributes, context)
     return encode_lines(_FORMAT, lines, known, context)
+
+
+def _encode_heartbeats(entries: _Entries, attributes: list[Mapping[str, str]], context: Context) -> Encoded:
+    """Entries some of which are heartbeats: these are read as the JSON that they stand for. Raises DecodeError."""
+    encoded = Encoded(_FORMAT)
+    mapper = Mapper(context, _FORMAT)
+    rows = []
+    others = []
+    for values, own in zip(zip(*entries[:-1], strict=True), attributes, strict=True):
+        if own.get("kind") == heartbeats.KIND:
+            fields = dict(zip(_OWN, values, strict=True))
+            record = {name: value for name, value in fields.items() if value} | _renamed(dict(own.items()))
+            row = mapper.row(_encoder.encode(record))
+            if row is not None:
+                rows.append(row)
+        else:
+            others.append((*values, own))
+    if others:
+        encoded.append(_encode_entries(_Entries(*map(list, zip(*others, strict=True))), context))
+    encoded.extend(rows)
+    encoded.heartbeats += mapper.heartbeats
+    return encoded
 
 
 def _with_attributes(

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from formats.cores import NO_COLUMNS, Columns, Joined
+from formats.heartbeats import Heartbeat
 
 CORE_FIELDS = ("timestamp", "level", "service", "message")
 
@@ -43,11 +44,14 @@ class Enrichment:
 
     `fields` maps a name to its JSON-encoded value. ValueError if a name belongs to the record itself or a value
     is not one line of JSON: a mistake of the caller's, never of a sender. `zone` is that of syslog times without one.
+    With `stores_heartbeats` these are records too.
     """
 
-    __slots__ = ("_fields", "_heads", "keys", "zone")
+    __slots__ = ("_fields", "_heads", "keys", "stores_heartbeats", "zone")
 
-    def __init__(self, fields: Mapping[str, bytes], zone: tzinfo = UTC) -> None:
+    def __init__(
+        self, fields: Mapping[str, bytes], zone: tzinfo = UTC, stores_heartbeats: bool = False
+    ) -> None:
         reserved = {*CORE_FIELDS, "format", "received_at"}.intersection(fields)
         if reserved:
             raise ValueError(f"enrichment cannot set {', '.join(sorted(reserved))}: the record has its own")
@@ -56,6 +60,7 @@ class Enrichment:
                 raise ValueError(f"enrichment field {name!r} is not one line of JSON: {value[:80]!r}")
         self.keys = frozenset(fields) | {"format", "received_at"}
         self.zone = zone
+        self.stores_heartbeats = stores_heartbeats
         self._fields = dict(fields)
         self._heads: dict[tuple[str, Collection[str]], bytes] = {}
 
@@ -149,6 +154,7 @@ class Encoded(msgspec.Struct, gc=False):
     last: str = ""
     rejects: list[Reject] = []
     columns: Columns = NO_COLUMNS
+    heartbeats: list[Heartbeat] = []
 
     def extend(self, rows: list[Row]) -> None:
         """Append records that were made one by one."""
@@ -169,6 +175,7 @@ class Encoded(msgspec.Struct, gc=False):
         self.nbytes += other.nbytes
         self.records += other.records
         self.rejects += other.rejects
+        self.heartbeats += other.heartbeats
         if other.records:
             self.count(other.levels, other.services, other.first, other.last)
 

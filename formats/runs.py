@@ -38,7 +38,7 @@ class Runs:
 
     def append(self, other: Encoded) -> None:
         """Append what came after."""
-        if other.records or other.rejects:
+        if other.records or other.rejects or other.heartbeats:
             self._run(other.format).finish().append(other)
 
     def reject(self, reason: str, data: bytes, detail: str) -> None:

@@ -41,6 +41,7 @@ _DROPPED: Final = {
     for source in _SOURCES
     for reason in DROP_REASONS
 }
+_HEARTBEATS: Final = {source: index("ingestd_heartbeats_received_total", *source) for source in _SOURCES}
 _LEVELS: Final = {level: index("ingestd_records_level_total", level) for level in LEVELS}
 _LINES_BYTES: Final = index("ingestd_encoded_bytes_total")
 _WRITTEN_BYTES: Final = index("ingestd_written_bytes_total")
@@ -93,6 +94,10 @@ class Ledger:
                 values[_LEVELS[level]] += records
             for reject in encoded.rejects:
                 values[_REJECTED[*source, reject.reason]] += 1
+
+    def heartbeats(self, format_: str, transport: str, heartbeats: int) -> None:
+        """Heartbeats that are not stored: no records."""
+        self._slot.add(_HEARTBEATS[format_, transport], heartbeats)
 
     def refused(self, format_: str, transport: str, reason: str, records: int) -> None:
         """Records that never came as far as a decoder: oversize, truncated."""

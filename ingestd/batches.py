@@ -56,7 +56,7 @@ class Decoded:
         if self._kept > KEPT_REJECTS:
             self.unkept.update((block.format, reject.reason) for reject in block.rejects)
             block.rejects.clear()
-        if block.records or block.rejects:
+        if block.records or block.rejects or block.heartbeats:
             self.blocks.append(block)
             self.held_bytes += block.nbytes + sum(
                 _REJECT_BYTES + len(reject.data) for reject in block.rejects

@@ -33,9 +33,15 @@ class Enricher:
     """
 
     def __init__(
-        self, environment: str, app_version: str, fields: Mapping[str, str], zone: tzinfo = UTC
+        self,
+        environment: str,
+        app_version: str,
+        fields: Mapping[str, str],
+        zone: tzinfo = UTC,
+        stores_heartbeats: bool = False,
     ) -> None:
         self._zone = zone
+        self._stores_heartbeats = stores_heartbeats
         known = {
             "hostname": socket.gethostname(),
             "environment": environment,
@@ -48,7 +54,8 @@ class Enricher:
         self.source = lru_cache(_SOURCES)(self._source)
 
     def _source(self, source_ip: str) -> Enrichment:
-        return Enrichment({**self._constant, "source_ip": orjson.dumps(source_ip)}, self._zone)
+        fields = {**self._constant, "source_ip": orjson.dumps(source_ip)}
+        return Enrichment(fields, self._zone, self._stores_heartbeats)
 
 
 def _json(value: str) -> bytes:

@@ -47,8 +47,10 @@ class Pipeline:
         queued: Callable[[int], None],
         sampler: Sampler,
         observer: Observer,
+        stores_heartbeats: bool = False,
     ) -> None:
         self.ledger = ledger
+        self._stores_heartbeats = stores_heartbeats
         self.observer = observer
         self._sampler = sampler
         self._writer = writer
@@ -64,6 +66,8 @@ class Pipeline:
         context = door.enrichment.at(received_at, self.service, observer.wants_columns)
         for encoded in map(door.rules.check, door.encode(block, context)):
             self.ledger.received(encoded, door.transport)
+            if encoded.heartbeats:
+                self._hear(encoded, door)
             if encoded.records:
                 observer.see(observer.look(encoded))
                 self._sampler.offer(encoded.format, encoded.chunks, received_ns)
@@ -83,6 +87,8 @@ class Pipeline:
         for batch in pack.batches:
             encoded = batch.encoded
             self.ledger.received(encoded, batch.transport)
+            if encoded.heartbeats:
+                self._hear(encoded, sender)
             if encoded.records:
                 self._sampler.offer(encoded.format, encoded.chunks, batch.received_ns)
                 self._queued(encoded.nbytes)
@@ -94,6 +100,14 @@ class Pipeline:
             self._reject(sender, sender.format, rejects, received_at)
         good = [batch for batch in pack.batches if batch.encoded.records]
         self._writer.append_pack(pack._replace(batches=good))
+
+    def _hear(self, encoded: Encoded, sender: Sender) -> None:
+        """Pass on heartbeats, and count them where they are no records."""
+        received_ns = time.time_ns()
+        for heartbeat in encoded.heartbeats:
+            self.observer.hear(heartbeat, sender.source, received_ns)
+        if not self._stores_heartbeats:
+            self.ledger.heartbeats(encoded.format, sender.transport, len(encoded.heartbeats))
 
     def count_unkept(self, sender: Sender, refused: Mapping[tuple[str, str], int]) -> None:
         """Count refused records that are not kept, by format and reason."""

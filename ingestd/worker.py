@@ -130,12 +130,14 @@ class Worker:
             gate.add,
             Sampler(shared.board.samples, number),
             observer,
+            config.heartbeat.store,
         )
         enricher = Enricher(
             config.enrich.environment,
             config.enrich.app_version,
             config.enrich.fields,
             ZoneInfo(config.syslog.timezone),
+            config.heartbeat.store,
         )
 
         self._catalog = catalog = Catalog(

@@ -65,6 +65,15 @@ class Block:
                 self._numbers[levels] = cores.numbers_of(self._letters, levels)
         return self._numbers[levels]
 
+    def of_service(self, numbers: Numbers, service: str) -> list[int]:
+        """Those of these records that are of the service."""
+        services = self.services_of(numbers)
+        found, start = [], 0
+        for _ in range(services.count(service)):
+            start = services.index(service, start) + 1
+            found.append(start - 1 if numbers is None else numbers[start - 1])
+        return found
+
     def services_of(self, numbers: Numbers) -> list[str]:
         """The services of these records."""
         if len(self.services) == 1:

@@ -20,7 +20,7 @@ _SAMPLES_CUT: Final = index("ingestd_observations_cut_total", "sample")
 
 
 class Gathered:
-    """Matches of some rules, or of levels: `Match.rule` is the name of either. `named` services are always told apart."""
+    """Matches of some rules, or of levels: `Match.rule` is the name of either. Those `named` are always told apart."""
 
     def __init__(self, slot: Slot, named: Collection[str]) -> None:
         self._slot = slot

@@ -79,10 +79,10 @@ class PatternMatcher:
     """Conditions with a pattern, which is good by `check_pattern`: for others `hyperscan.error` is raised."""
 
     def __init__(self, conditions: Iterable[Condition]) -> None:
-        groups: dict[tuple[str, str, bool], list[Condition]] = {}
+        groups: dict[tuple[str, str, str], list[Condition]] = {}
         for each in conditions:
-            groups.setdefault((each.level, each.field or "message", bool(each.service)), []).append(each)
-        self._groups = [_Group(field, members) for (_, field, _), members in groups.items()]
+            groups.setdefault((each.level, each.service, each.field or "message"), []).append(each)
+        self._groups = [_Group(*about, members) for about, members in groups.items()]
 
     def __bool__(self) -> bool:
         """Whether there is anything to look for."""
@@ -96,12 +96,12 @@ class PatternMatcher:
 
 
 class _Group:
-    """Conditions on one field of records of the same levels, and each of a service or all of any."""
+    """Conditions that differ by their patterns only. So a storm of one service hides no match of another's."""
 
-    def __init__(self, field: str, members: Sequence[Condition]) -> None:
+    def __init__(self, level: str, service: str, field: str, members: Sequence[Condition]) -> None:
         self._members = members
-        self._levels = from_level(members[0].level)
-        self._services = frozenset(member.service for member in members if member.service)
+        self._levels = from_level(level)
+        self._service = service
         self._is_message = field == "message"
         self._decoder = field_decoder(field)
         self._search = Search([member.pattern for member in members])
@@ -109,7 +109,7 @@ class _Group:
     def concerns(self, block: Block) -> bool:
         """Whether the block can have what is asked for."""
         return not block.levels.keys().isdisjoint(self._levels) and not (
-            self._services and self._services.isdisjoint(block.services)
+            self._service and self._service not in block.services
         )
 
     def look(self, block: Block, received_ns: int, wants_sample: WantsSample) -> Iterator[Match]:
@@ -119,8 +119,6 @@ class _Group:
             found = places if numbers is None else [numbers[place] for place in places]
             services = block.services_of(found)
             for service, records in Counter(services).items():
-                if member.service and service != member.service:
-                    continue
                 sample = ""
                 if wants_sample(member.rule, service):
                     sample = block.sample(found[services.index(service)])
@@ -131,10 +129,8 @@ class _Group:
     def _texts(self, block: Block) -> tuple[Numbers, list[str]]:
         """The records that come into question, and their values."""
         numbers = block.of_levels(self._levels)
-        if self._services and not self._services.issuperset(block.services):
-            services = block.services_of(numbers)
-            places = [place for place, service in enumerate(services) if service in self._services]
-            numbers = places if numbers is None else [numbers[place] for place in places]
+        if self._service and len(block.services) > 1:
+            numbers = block.of_service(numbers, self._service)
         if self._is_message:
             return numbers, block.messages_of(numbers)
         values = block.fields_of(numbers, self._decoder)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple, Protocol
 
+from formats import heartbeats
 from formats.cores import NO_COLUMNS
 from formats.record import Encoded
 from ingestd.observe.block import Block, tally
@@ -179,13 +180,14 @@ class Observer:
                 name = OTHERS
             services[name] = services.get(name, 0) + records * weight
 
-    def hear(self, heartbeat: Heartbeat) -> None:
-        """A heartbeat is received."""
-        key = heartbeat.node, heartbeat.service
+    def hear(self, heartbeat: heartbeats.Heartbeat, source: str, received_ns: int) -> None:
+        """A heartbeat is received from this IP address. Without a node's name it is of this address."""
+        node, service, timestamp, interval_s, version = heartbeat
+        key = node or source, service
         if key not in self._heartbeats and len(self._heartbeats) >= MAX_HEARTBEATS:
             self._slot.add(_CUT["heartbeat"])
             return
-        self._heartbeats[key] = heartbeat
+        self._heartbeats[key] = Heartbeat(*key, timestamp, received_ns, interval_s, version, source)
         self._arm()
 
     def reject(self, rejected: Sequence[Rejection], format_: str, sender: Sender, time_: str) -> None:

@@ -164,6 +164,6 @@ def sift(
             line = mended.get(number, line)
             head = _HEADS.decode(line)
             rows.append(Row(line, head.timestamp, head.level, head.service))
-    left = Encoded(encoded.format, rejects=rejects)
+    left = Encoded(encoded.format, rejects=rejects, heartbeats=encoded.heartbeats)
     left.extend(rows)
     return left

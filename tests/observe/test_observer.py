@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+import formats.heartbeats
 from ingestd.observe.condition import Condition
 from ingestd.observe.messages import OTHERS, SAMPLE_BYTES, Heartbeat
 from ingestd.observe.observer import MAX_HEARTBEATS, MAX_REJECTS, MAX_SERVICES, MAX_SOURCES
@@ -151,9 +152,11 @@ def test_some_rejects_of_each_reason_are_examples() -> None:
 def test_the_latest_heartbeat_of_a_service_on_a_node_is_told() -> None:
     observed = Observed()
     for number in range(MAX_HEARTBEATS + 2):
-        observed.observer.hear(Heartbeat(f"node-{number}", "api", "then", number))
-    observed.observer.hear(Heartbeat("node-0", "api", "later", 7))
+        observed.observer.hear(
+            formats.heartbeats.Heartbeat(f"node-{number}", "api", "then", 0.0, ""), "::1", 5
+        )
+    observed.observer.hear(formats.heartbeats.Heartbeat("node-0", "api", "later", 10.0, "2"), "::2", 7)
     observed.flush()
     assert len(observed.heartbeats) == MAX_HEARTBEATS
-    assert observed.heartbeats[0] == Heartbeat("node-0", "api", "later", 7)
+    assert observed.heartbeats[0] == Heartbeat("node-0", "api", "later", 7, 10.0, "2", "::2")
     assert observed.cut() == {"heartbeat": 2}
