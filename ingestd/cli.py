@@ -19,6 +19,7 @@ from ingestd.cli_options import config_option, set_option
 from ingestd.cli_schema import schema
 from ingestd.cli_status import status
 from ingestd.cli_tail import tail
+from ingestd.cli_top import top
 from ingestd.config import Config, default_path, load
 from ingestd.config_files import check_files
 from ingestd.config_patterns import check_patterns
@@ -47,6 +48,7 @@ main.add_command(doctor)
 main.add_command(schema)
 main.add_command(status)
 main.add_command(tail)
+main.add_command(top)
 
 
 @main.command()

@@ -12,6 +12,12 @@ import click
 from ingestd.ask import STATE_FILE, Daemon, parse_url
 from ingestd.config import default_path, load
 
+#: Exit code of who asked how the daemon does: it runs, and something is wrong.
+DEGRADED: Final = 1
+
+#: Exit code of a process that Ctrl-C ended.
+INTERRUPTED: Final = 130
+
 config_option = click.option(
     "-c",
     "--config",

@@ -8,13 +8,10 @@ import sys
 import click
 
 from ingestd.ask import Daemon
-from ingestd.cli_options import asking
+from ingestd.cli_options import DEGRADED, asking
 from ingestd.terminal.answers import ask_snapshot
 from ingestd.terminal.status import summary
 from ingestd.visible import json_line
-
-#: It runs, and does not take logs in as it should.
-DEGRADED = 1
 
 
 @click.command()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from ingestd.cli_options import config_option, set_option
+from ingestd.cli_options import INTERRUPTED, config_option, set_option
 from ingestd.config import Config, default_path, load
 from ingestd.terminal.follow import Follower
 from ingestd.terminal.history import History
@@ -24,9 +24,6 @@ from ingestd.units import parse_duration
 
 #: How often a followed folder is looked at.
 POLL_S = 0.1
-
-#: What a process ended by SIGINT is taken to exit with.
-INTERRUPTED = 130
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:

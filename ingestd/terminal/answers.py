@@ -123,7 +123,7 @@ class NodeCounts(msgspec.Struct, frozen=True):
     failed: int = 0
 
 
-class Alerts(msgspec.Struct, frozen=True):
+class Summary(msgspec.Struct, frozen=True):
     """How the rules stand, and what fires."""
 
     rules: int = 0
@@ -134,15 +134,41 @@ class Alerts(msgspec.Struct, frozen=True):
     nodes: NodeCounts = NodeCounts()
 
 
+class Node(msgspec.Struct, frozen=True):
+    """One service on one node, by its heartbeats."""
+
+    node: str
+    service: str
+    state: str
+    silent_seconds: float = 0.0
+    interval_seconds: float | None = None
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """Alerts and nodes; of nodes some, what is worst first."""
+
+    summary: Summary = Summary()
+    nodes: list[Node] = []
+
+
+class Point(msgspec.Struct, frozen=True):
+    """The last full second."""
+
+    time: float
+    """When it ended, UNIX time."""
+    received_per_second: float | None = None
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """How everything stands at one moment."""
 
     assessment: Assessment
     stats: Stats
     recent: Recent = Recent()
+    point: Point | None = None
     queue_limit_bytes: int = 0
     services: list[Service] = []
-    alerts: Alerts | None = None
+    alerts: Watched | None = None
 
     @property
     def is_well(self) -> bool:

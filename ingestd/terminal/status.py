@@ -59,7 +59,7 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     refused = f"{reasons(stats.rejects)}; {count(sum(recent.rejected.values()))} in the last minute"
     yield "rejected", refused if stats.rejects else "none"
     if snapshot.alerts is not None:
-        alerts, nodes = snapshot.alerts, snapshot.alerts.nodes
+        alerts, nodes = snapshot.alerts.summary, snapshot.alerts.summary.nodes
         yield (
             "alerts",
             f"{alerts.firing} firing, {alerts.silenced} of them silenced, of {plural(alerts.rules, 'rule')}",

@@ -126,7 +126,7 @@ def test_losses_alerts_and_nodes() -> None:
         "rejects": {"schema": 2},
         "udp": {"kernel_drops": 7},
     }
-    alerts = {"rules": 3, "firing": 2, "silenced": 1, "nodes": {"ok": 1, "failed": 2}}
+    alerts = {"summary": {"rules": 3, "firing": 2, "silenced": 1, "nodes": {"ok": 1, "failed": 2}}}
     shown = lines(SNAPSHOT | {"stats": stats, "recent": {"dropped": {"rate_limit": 1}}, "alerts": alerts})
     assert "  dropped    by the kernel 7, rate limit 5; 1 in the last minute" in shown
     assert "  rejected   schema 2; 0 in the last minute" in shown
