@@ -1,15 +1,15 @@
-"""Matches since they were last told, by what they match and by service; bounded, whatever the senders do."""
+"""Matches since they were last told, by service and by rule or level; bounded, whatever the senders do."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Final
 
 from ingestd.observe.messages import OTHERS, Match
 from ingestd.stats import Slot, index
 
-#: Services that are told apart, of each thing that is matched.
+#: Services that are told apart, of each rule or level.
 MAX_SERVICES: Final = 1000
 
 #: Of all samples together.
@@ -19,8 +19,8 @@ _SERVICES_CUT: Final = index("ingestd_observations_cut_total", "match_service")
 _SAMPLES_CUT: Final = index("ingestd_observations_cut_total", "sample")
 
 
-class Gathered:
-    """Matches of some rules, or of levels: `Match.rule` is the name of either. Those `named` are always told apart."""
+class RuleMatches:
+    """Matches of rules. The services `named` are always told apart."""
 
     def __init__(self, slot: Slot, named: Collection[str]) -> None:
         self._slot = slot
@@ -69,4 +69,58 @@ class Gathered:
         self._matches = {}
         self._services.clear()
         self._samples_bytes = 0
+        return taken
+
+
+class LevelMatches:
+    """Records of levels. It costs next to nothing to add services that are known: that is done for every block."""
+
+    def __init__(self, slot: Slot, named: Collection[str]) -> None:
+        self._slot = slot
+        self._named = named
+        self._begin()
+
+    def _begin(self) -> None:
+        self._records: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._sampled: defaultdict[str, dict[str, Match]] = defaultdict(dict)
+        self._samples_bytes = 0
+
+    def unsampled(self, level: str, services: Set[str]) -> Set[str]:
+        """The services that have no sample yet, while there is room for some."""
+        if self._samples_bytes >= MAX_SAMPLES_BYTES:
+            return frozenset()
+        return services - self._sampled[level].keys()
+
+    def add(self, level: str, records: Mapping[str, int], samples: Mapping[str, str], now_ns: int) -> None:
+        """Take note of records of a level."""
+        counts = self._records[level]
+        if not records.keys() <= self._sampled[level].keys():
+            records = self._begin_services(level, records, samples, now_ns)
+        counts.update(records)
+
+    def _begin_services(
+        self, level: str, records: Mapping[str, int], samples: Mapping[str, str], now_ns: int
+    ) -> Mapping[str, int]:
+        """Take note of services that come for the first time; the records by the services that are told apart."""
+        known, kept = self._sampled[level], Counter[str]()
+        for service, number in records.items():
+            if service not in known and len(known) >= MAX_SERVICES and service not in self._named:
+                self._slot.add(_SERVICES_CUT)
+                service = OTHERS
+            if service not in known:
+                sample = samples.get(service, "") if self._samples_bytes < MAX_SAMPLES_BYTES else ""
+                if not sample:
+                    self._slot.add(_SAMPLES_CUT)
+                self._samples_bytes += len(sample)
+                known[service] = Match(level, service, 0, now_ns, sample)
+            kept[service] += number
+        return kept
+
+    def take(self) -> list[Match]:
+        """All of them, `Match.rule` the level; from now on there are none."""
+        for level, counts in self._records.items():
+            for service, records in counts.items():
+                self._sampled[level][service].count = records
+        taken = [match for known in self._sampled.values() for match in known.values()]
+        self._begin()
         return taken

@@ -12,7 +12,8 @@ service, to find the lines, and 0.5 us more for each of these, to decode it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import NamedTuple
 
 from formats.cores import Numbers
 from formats.levels import LEVELS
@@ -21,13 +22,21 @@ from ingestd.observe.condition import Condition
 from ingestd.observe.messages import Match
 from ingestd.observe.search import Search
 
-#: Whether a sample is wanted of a rule, or level, and a service.
+#: Whether a sample is wanted of a rule and a service.
 WantsSample = Callable[[str, str], bool]
 
 
 def from_level(level: str) -> tuple[str, ...]:
     """That level and those above it; all of them where it is empty."""
     return LEVELS[LEVELS.index(level) if level else 0 :]
+
+
+class LevelCount(NamedTuple):
+    """Records of one level in a block, by service, and samples of some of these."""
+
+    level: str
+    records: Mapping[str, int]
+    samples: Mapping[str, str]
 
 
 class LevelMatcher:
@@ -46,18 +55,22 @@ class LevelMatcher:
         """Whether there is anything to look for."""
         return bool(self._rules)
 
-    def look(self, block: Block, received_ns: int, wants_sample: WantsSample) -> Iterator[Match]:
-        """The records of the levels asked for, by level and service: `Match.rule` is a level."""
+    def look(self, block: Block, unsampled: Callable[[str, Set[str]], Set[str]]) -> list[LevelCount]:
+        """The records of the levels asked for; `unsampled` are the services of a level that samples are wanted of."""
+        found = []
         for level in block.levels:
             services = self._services.get(level)
             if services is None or (services and services.isdisjoint(block.services)):
                 continue
-            for service, records in block.count(level).items():
-                sample = block.sample_of(level, service) if wants_sample(level, service) else ""
-                yield Match(level, service, records, received_ns, sample)
+            records = block.count(level)
+            samples = {
+                service: block.sample_of(level, service) for service in unsampled(level, records.keys())
+            }
+            found.append(LevelCount(level, records, samples))
+        return found
 
     def of_rules(self, by_level: Iterable[Match]) -> list[Match]:
-        """What was found, by rule."""
+        """What was found, by rule; in `by_level`, `Match.rule` is a level."""
         found: dict[tuple[str, str], Match] = {}
         for each in by_level:
             for rule, levels, service in self._rules:

@@ -25,8 +25,8 @@ from formats.cores import NO_COLUMNS
 from formats.record import Encoded
 from ingestd.observe.block import Block, tally
 from ingestd.observe.condition import Condition
-from ingestd.observe.gathered import MAX_SERVICES, Gathered
-from ingestd.observe.matcher import LevelMatcher, PatternMatcher
+from ingestd.observe.gathered import MAX_SERVICES, LevelMatches, RuleMatches
+from ingestd.observe.matcher import LevelCount, LevelMatcher, PatternMatcher
 from ingestd.observe.messages import OTHERS, SAMPLE_BYTES, Heartbeat, Match, Observation, Rejected
 from ingestd.stats import OBSERVED, Slot, index
 
@@ -70,8 +70,10 @@ class Sender(Protocol):
 class Seen(NamedTuple):
     """What a block has."""
 
-    by_level: Sequence[Match]
-    """Of rules without a pattern, what each level has."""
+    now_ns: int
+    """When it was looked at."""
+    by_level: Sequence[LevelCount]
+    """For rules without a pattern."""
     by_rule: Sequence[Match]
     """Of the other rules."""
     names: set[str]
@@ -97,8 +99,8 @@ class Observer:
         self._patterns = PatternMatcher(each for each in conditions if each.pattern)
         self._looks = bool(self._levels or self._patterns)
         named = frozenset(each.service for each in conditions if each.service)
-        self._by_level = Gathered(slot, named)
-        self._by_rule = Gathered(slot, named)
+        self._by_level = LevelMatches(slot, named)
+        self._by_rule = RuleMatches(slot, named)
         self._teller = teller
         self._slot = slot
         self._later = later
@@ -135,24 +137,24 @@ class Observer:
         services: Mapping[str, int] | None = None
         if len(names) == 1:
             services = dict.fromkeys(names, encoded.records)
-        by_level: list[Match] = []
+        by_level: list[LevelCount] = []
         by_rule: list[Match] = []
+        now_ns = time.time_ns()
         counts = services is None and self._counts
         if counts or self._looks:
             block = Block(encoded)
-            now_ns = time.time_ns()
-            by_level = list(self._levels.look(block, now_ns, self._by_level.wants_sample))
+            by_level = self._levels.look(block, self._by_level.unsampled)
             by_rule = list(self._patterns.look(block, now_ns, self._by_rule.wants_sample))
             if counts:
                 services = tally(block.services_of(None), names)
         encoded.columns = NO_COLUMNS
-        return Seen(by_level, by_rule, names, services, encoded.records)
+        return Seen(now_ns, by_level, by_rule, names, services, encoded.records)
 
     def see(self, seen: Seen) -> None:
         """A block that was looked at is received."""
         self._count(seen)
-        for match in seen.by_level:
-            self._by_level.add(match)
+        for level, records, samples in seen.by_level:
+            self._by_level.add(level, records, samples, seen.now_ns)
         for match in seen.by_rule:
             self._by_rule.add(match)
         self._arm()

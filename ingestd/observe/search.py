@@ -12,8 +12,10 @@ time looked for in a few of the texts only, and the others are first asked which
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import hyperscan
@@ -35,6 +37,8 @@ _LEAST_SAMPLE: Final = 4
 
 #: What may match a line end: classes that are not told by what they have, and escapes not known to be harmless.
 _CROSSES: Final = re.compile(r"\[\^|\[:|\(\?[a-z]*s|\\[^bBdwtrf!-/:-@\[-`{-~]|[\0-\x1f]")
+
+_FEW_TEXTS: Final = 32  # are worth no call of numpy, which takes a microsecond or several
 
 _LF: Final = 0x0A
 
@@ -63,41 +67,47 @@ class Search:
 
     def find(self, texts: Sequence[str]) -> list[Hits]:
         """What is found where; patterns that are not found are left out."""
-        joined = _join(texts)
         if self._storms:
-            return self._find_in_storm(texts, joined)
+            return self._find_in_storm(texts)
+        joined = _join(texts)
         ends = _scan(self._all, joined)
         if not ends:
             return []
         self._watch(ends, len(texts))
         return self._hits(ends, texts, joined)
 
-    def _find_in_storm(self, texts: Sequence[str], joined: bytes) -> list[Hits]:
+    def _find_in_storm(self, texts: Sequence[str]) -> list[Hits]:
+        hits = self._sample(texts)
+        if len(self._storms) < len(self._patterns):
+            hits += self._find_calm(texts)
+        self._storms = {pattern: calls - 1 for pattern, calls in self._storms.items() if calls > 1}
+        return hits
+
+    def _find_calm(self, texts: Sequence[str]) -> list[Hits]:
+        """Find the patterns that are in no storm."""
         if self._any is None:
             self._any = compile_patterns(self._patterns, FLAGS | hyperscan.HS_FLAG_SINGLEMATCH)
-        occurring = _scan(self._any, joined).keys()
-        storms = occurring & self._storms.keys()
-        calm: dict[int, list[int]] = {}
-        for pattern in occurring - storms:
+        joined = _join(texts)
+        ends: dict[int, list[int]] = {}
+        for pattern in _scan(self._any, joined).keys() - self._storms.keys():
             if pattern not in self._alone:
                 self._alone[pattern] = compile_patterns([self._by_line[pattern]])
             if found := _scan(self._alone[pattern], joined):
-                calm[pattern] = found[0]
-        hits = self._hits(calm, texts, joined) if calm else []
-        if storms:
-            hits += self._sample(storms, texts)
-        self._storms = {pattern: calls - 1 for pattern, calls in self._storms.items() if calls > 1}
-        self._watch(calm, len(texts))
+                ends[pattern] = found[0]
+        hits = self._hits(ends, texts, joined) if ends else []
+        self._watch(ends, len(texts))
         return hits
 
-    def _sample(self, storms: Iterable[int], texts: Sequence[str]) -> list[Hits]:
-        """Look for these patterns in a few of the texts, others each time."""
+    def _sample(self, texts: Sequence[str]) -> list[Hits]:
+        """Look for the patterns of storms in a few of the texts, others each time."""
         size = min(len(texts), max(_LEAST_SAMPLE, _SAMPLE_TEXTS // len(self._storms)))
         self._calls += 1
         start = self._calls * size % (len(texts) - size + 1)
         sample = texts[start : start + size]
         joined = _join(sample)
-        ends = {pattern: ends for pattern, ends in _scan(self._all, joined).items() if pattern in storms}
+        ends = {
+            pattern: ends for pattern, ends in _scan(self._all, joined).items() if pattern in self._storms
+        }
         return [
             Hits(pattern, [start + text for text in found], size)
             for pattern, found, _ in self._hits(ends, sample, joined)
@@ -118,7 +128,7 @@ class Search:
         breaks = _breaks(texts, joined)
         hits = []
         for pattern, reported in ends.items():
-            found = np.unique(np.searchsorted(breaks, np.array(reported) - 1)).tolist()
+            found = _places(breaks, reported)
             if self._crosses[pattern]:
                 found = [text for text in found if self._is_in(pattern, texts[text])]
             if found:
@@ -158,8 +168,17 @@ def _scan(database: hyperscan.Database, data: bytes) -> dict[int, list[int]]:
     return ends
 
 
-def _breaks(texts: Sequence[str], joined: bytes) -> NDArray[np.int64]:
+def _places(breaks: Sequence[int] | NDArray[np.int64], ends: list[int]) -> list[int]:
+    """Which texts these ends are of, each once, ascending."""
+    if isinstance(breaks, np.ndarray):
+        return np.unique(breaks.searchsorted(np.array(ends) - 1)).tolist()
+    return sorted({bisect_left(breaks, end - 1) for end in ends})
+
+
+def _breaks(texts: Sequence[str], joined: bytes) -> Sequence[int] | NDArray[np.int64]:
     """Where each text ends."""
+    if len(texts) <= _FEW_TEXTS:
+        return [end - 1 for end in accumulate(len(text.encode()) + 1 for text in texts)]
     breaks = np.flatnonzero(np.frombuffer(joined, np.uint8) == _LF)
     if len(breaks) == len(texts):
         return breaks
