@@ -8,6 +8,7 @@ from ingestd.alerts.engine import Engine, Saved
 from ingestd.alerts.notices import Notice
 from ingestd.alerts.settings import EngineSettings
 from ingestd.alerts.system import Counters, Reading
+from ingestd.alerts.view import AlertView
 from ingestd.config_alerts import Alert
 from ingestd.observe.messages import Heartbeat, Match, Observation
 
@@ -79,3 +80,41 @@ class Moved:
             ",".join(f"{name}={value}" for name, value in series.labels) or series.rule: series.state
             for series in self.engine.roster
         }
+
+
+def alert_view(fingerprint: str = "f1", *, over: bool = False, **given: Any) -> AlertView:
+    """An alert as a notice has it."""
+    whole: dict[str, Any] = {
+        "fingerprint": fingerprint,
+        "rule": "errors",
+        "severity": "critical",
+        "state": "resolved" if over else "firing",
+        "labels": {"rule": "errors", "severity": "critical", "service": fingerprint},
+        "summary": f"something is wrong with {fingerprint}",
+        "since": "2026-11-20T12:00:00.000000Z",
+        "fired_at": "2026-11-20T12:00:01.000000Z",
+        "resolved_at": "2026-11-20T12:05:00.000000Z" if over else None,
+        "value": 3.0,
+        "count": 3,
+        "estimated": False,
+        "sample": '{"message":"boom"}',
+        "silenced_by": [],
+    }
+    return AlertView(**whole | given)
+
+
+def notice(
+    group: str = "g", firing: tuple[str, ...] = ("f1",), resolved: tuple[str, ...] = (), **given: Any
+) -> Notice:
+    """A notice about alerts with these fingerprints."""
+    whole: dict[str, Any] = {
+        "id": "0123456789abcdef",
+        "group": group,
+        "labels": {"rule": "errors"},
+        "notify": (),
+        "reason": "firing" if firing else "resolved",
+        "firing": tuple(alert_view(each) for each in firing),
+        "resolved": tuple(alert_view(each, over=True) for each in resolved),
+        "caused_s": START_S,
+    }
+    return Notice(**whole | given)

@@ -42,6 +42,7 @@ _ASKED: Final = {
     "journalctl": "--version",
     "systemd-journal-remote": "--version",
     "nc.openbsd": "-h",
+    "prometheus-alertmanager": "--version",
 }
 
 JOURNAL_ENTRY: Final = {
