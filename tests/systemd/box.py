@@ -121,9 +121,14 @@ class Box:
         assert self._leader is not None, "the box is not booted"
         return self._leader.pid
 
+    def processes(self) -> list[psutil.Process]:
+        """All processes of it."""
+        leader = psutil.Process(self.leader)
+        return [leader, *leader.children(recursive=True)]
+
     def shut(self) -> None:
         """End every process of it at once."""
-        if self._process is not None:
+        if self._process is not None and self._process.poll() is None:
             self._process.kill()  # the pid namespace dies with its PID 1, which dies with this
             self._process.wait(PATIENCE_S)
         deadline_s = time.monotonic() + PATIENCE_S

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from typing import Any
 
 from tests.daemon import wait_for
 from tests.systemd.service import CERTIFICATES, CONFIG, TCP_PORT, Service
+
+SCHEMAS = {
+    "AVRO": '"string"',
+    "JSON": '{"type":"object"}',
+    "PROTOBUF": 'syntax = "proto3"; message A {}',
+}
 
 
 def test_it_is_started_when_it_takes_logs_in_and_says_where(service: Service) -> None:
@@ -52,6 +59,36 @@ def test_what_a_worker_says_names_it(service: Service) -> None:
     assert entry["INGESTD_PROCESS"] == f"worker {entry['INGESTD_WORKER']}"
     assert entry["INGESTD_LOGGER"] == "ingestd.tcp"
     assert entry["CODE_FILE"].endswith("ingestd/net/tcp.py")
+
+
+def test_schemas_are_judged_in_the_sandbox(service: Service) -> None:
+    service.systemctl("start")
+    for kind, schema in SCHEMAS.items():
+        answer = service.post(f"/subjects/{kind}/versions", {"schemaType": kind, "schema": schema})
+        assert answer["id"] >= 1
+
+
+def test_the_doctor_finds_nothing_wrong(service: Service) -> None:
+    service.systemctl("start")
+    pid = service.number("MainPID")
+    found = doctored(service)
+    assert [each for each in found if each["verdict"] == "fail"] == []
+    assert f"the daemon (pid {pid}) listens on 127.0.0.1:3001" in [
+        each["says"] for each in found if each["check"] == "port of listen.tcp"
+    ]
+    assert "ingestd may read" in "".join(each["says"] for each in found)
+    service.systemctl("stop")
+    service.box.run("systemctl", "start", "ingestd.socket")
+    held = [each["says"] for each in doctored(service) if each["check"].startswith("port of ")]
+    assert len(held) == 3
+    assert all(says.startswith("systemd holds ") for says in held)
+
+
+def doctored(service: Service) -> list[dict[str, str]]:
+    """What `ingestd doctor` finds in the box."""
+    answer = json.loads(service.box.run("ingestd", "doctor", "-c", CONFIG, "--json"))
+    found: list[dict[str, str]] = answer["findings"]
+    return found
 
 
 def test_its_files_are_its_own_and_its_groups(service: Service) -> None:
@@ -141,6 +178,17 @@ def test_a_supervisor_that_dies_is_replaced(service: Service) -> None:
     wait_for(lambda: service.property("ActiveState") == "active", "the new one")
     service.send("after")
     service.wait_written(1)
+
+
+def test_a_supervisor_that_is_killed_takes_no_record_with_it(service: Service) -> None:
+    service.box.run("sed", "-i", 's/^flush_interval = .*/flush_interval = "1h"/', CONFIG)
+    service.systemctl("start")
+    with service.connect() as sock:
+        sock.sendall(b'{"message":"in memory"}\n' * 1000)
+        wait_for(lambda: service.stats()["totals"]["in_flight"] == 1000, "the records to come in")
+        service.kill("SIGKILL")
+        wait_for(lambda: service.number("NRestarts") == 1, "the restart")
+    assert service.messages() == ["in memory"] * 1000
 
 
 def test_a_mistake_in_the_configuration_waits_for_a_person(service: Service) -> None:

@@ -23,7 +23,7 @@ def activated(service: Service) -> Iterator[Service]:
 def test_the_first_who_connects_starts_it(activated: Service) -> None:
     assert activated.property("ActiveState") == "inactive"
     activated.send("hello")
-    assert activated.property("ActiveState") == "active"
+    wait_for(lambda: activated.property("ActiveState") == "active", "it to say that it is ready")
     activated.wait_written(1)
     listen = activated.stats()["listen"]
     assert (listen["tcp"], listen["udp"]) == (f"127.0.0.1:{TCP_PORT}", f"127.0.0.1:{UDP_PORT}")
