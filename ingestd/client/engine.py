@@ -3,7 +3,8 @@
     intake --payloads--> [ compress, append, one sync for all of them ] --> spool --> [ link ] --> server
 
 Two tasks. One makes batches durable, whatever the network does; the other sends what is durable, whatever comes in.
-Both touch the spool, and nobody else does. The caller's loop, if it has one, never waits for a disk.
+Both touch the spool, and nobody else does. A third one sends heartbeats (heart.py). The caller's loop, if it has one,
+never waits for a disk.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import zstandard
 from ingestd.client.backoff import Backoff
 from ingestd.client.books import Books, OnAcknowledge, OnReject, Stats
 from ingestd.client.errors import ClientError, ClosedError, FencedError, RefusedError
+from ingestd.client.heart import Heart
 from ingestd.client.intake import Intake
 from ingestd.client.link import Link
 from ingestd.client.options import Address, Options
@@ -57,6 +59,7 @@ class Engine:
         self.spooled_to = Progress(self._spool.next_sequence - 1)
         self.acknowledged_to = self._books.acknowledged_to
         self._backoff = Backoff(addresses, options.max_backoff_s)
+        self._heart = Heart(addresses, options)
         self._compress = _compressor(options)
         self._waiting: deque[tuple[bytes, int]] = (
             deque()
@@ -138,14 +141,17 @@ class Engine:
     async def _main(self) -> None:
         sending = asyncio.ensure_future(self._keep_sending())
         spooling = asyncio.ensure_future(self._keep_spooling())
+        beating = asyncio.ensure_future(self._heart.beat()) if self._options.heartbeat_interval_s else None
         try:
             await asyncio.wait({sending, spooling}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()  # ended by a fence, or by a bug, which is raised here
             await spooling
         finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            ending = [sending] if beating is None else [sending, beating]
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
 
     def _end(self, error: ClientError) -> None:
         """Nothing will ever be acknowledged again by this client: tell all who send or wait, now or later."""

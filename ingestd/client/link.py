@@ -58,6 +58,32 @@ class ServerError(ConnectionError):
     """The server ended the connection, or never answered; it may serve us later."""
 
 
+async def connect(address: Address, options: Options) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a connection, with TLS where that is asked for. Raises RefusedError and OSError, as `Link.serve`."""
+    tls = options.tls
+    try:
+        context = tls.context() if isinstance(tls, Tls) else tls
+        name = tls.server_name if isinstance(tls, Tls) else None
+        async with asyncio.timeout(options.connect_timeout_s):
+            if context is None:
+                return await asyncio.open_connection(address.host, address.port)
+            return await asyncio.open_connection(
+                address.host,
+                address.port,
+                ssl=context,
+                server_hostname=name or address.host,
+                ssl_shutdown_timeout=_FAREWELL_S,
+            )
+    except ConfigurationError as error:
+        raise RefusedError(str(error)) from error
+    except ssl.SSLCertVerificationError as error:
+        raise RefusedError(f"the certificate of {address} is not trusted: {error.verify_message}") from error
+    except ssl.SSLError as error:
+        raise RefusedError(f"no TLS with {address}: {error.reason or error}") from error
+    except TimeoutError:
+        raise ServerError(f"{address} did not answer in {options.connect_timeout_s} s") from None
+
+
 class Link:
     """Makes connections, one at a time. `more` is set by the owner when the spool has more to send."""
 
@@ -70,7 +96,7 @@ class Link:
     async def serve(self, address: Address, run: Run) -> None:
         """Connect and send what there is of `run`."""
         options = self._options
-        reader, writer = await self._connect(address)
+        reader, writer = await connect(address, options)
         try:
             writer.transport.set_write_buffer_limits(_WRITE_BUFFER_BYTES)
             writer.write(
@@ -94,32 +120,6 @@ class Link:
             writer.close()
             with suppress(OSError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), _FAREWELL_S)
-
-    async def _connect(self, address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        tls = self._options.tls
-        try:
-            context = tls.context() if isinstance(tls, Tls) else tls
-            name = tls.server_name if isinstance(tls, Tls) else None
-            async with asyncio.timeout(self._options.connect_timeout_s):
-                if context is None:
-                    return await asyncio.open_connection(address.host, address.port)
-                return await asyncio.open_connection(
-                    address.host,
-                    address.port,
-                    ssl=context,
-                    server_hostname=name or address.host,
-                    ssl_shutdown_timeout=_FAREWELL_S,
-                )
-        except ConfigurationError as error:
-            raise RefusedError(str(error)) from error
-        except ssl.SSLCertVerificationError as error:
-            raise RefusedError(
-                f"the certificate of {address} is not trusted: {error.verify_message}"
-            ) from error
-        except ssl.SSLError as error:
-            raise RefusedError(f"no TLS with {address}: {error.reason or error}") from error
-        except TimeoutError:
-            raise ServerError(f"{address} did not answer in {self._options.connect_timeout_s} s") from None
 
 
 class _Exchange:

@@ -27,6 +27,9 @@ MAX_CLIENT_ID_BYTES: Final = MAX_ID_BYTES - 9
 _CLIENT_ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_CLIENT_ID_BYTES}}}")
 _WORD: Final = re.compile(r"[!-~]{1,400}")
 
+_MAX_HEARTBEAT_INTERVAL_S: Final = 86_400.0
+_MAX_NAME_CHARS: Final = 255  # what the server takes of a heartbeat
+
 #: A batch may be no larger than this part of the spool, or one would fill it.
 _SPOOL_PARTS: Final = 4
 
@@ -105,6 +108,10 @@ class Options:
     connect_timeout_s: float = 10.0
     ack_timeout_s: float = 60.0
     max_backoff_s: float = 30.0
+    heartbeat_interval_s: float = 10.0
+    service: str | None = None
+    node: str | None = None
+    version: str | None = None
 
     def __post_init__(self) -> None:
         if not _CLIENT_ID.fullmatch(self.client_id):
@@ -122,6 +129,12 @@ class Options:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigurationError(f"{name} {value}: more than 0")
+        if not 0 <= self.heartbeat_interval_s <= _MAX_HEARTBEAT_INTERVAL_S:
+            raise ConfigurationError(f"heartbeat_interval_s {self.heartbeat_interval_s}: 0 (off) to a day")
+        for name in ("service", "node", "version"):
+            value = getattr(self, name)
+            if value is not None and not 0 < len(value) <= _MAX_NAME_CHARS:
+                raise ConfigurationError(f"{name}: 1 to {_MAX_NAME_CHARS} characters")
         try:
             header_line(
                 self.format, "x" * MAX_ID_BYTES, compression="zstd", schema=self.schema, token=self.token
@@ -171,6 +184,10 @@ class Settings(TypedDict, total=False):
     connect_timeout_s: float
     ack_timeout_s: float
     max_backoff_s: float
+    heartbeat_interval_s: float
+    service: str | None
+    node: str | None
+    version: str | None
 
 
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {

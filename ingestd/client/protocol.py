@@ -60,8 +60,14 @@ Event = Opened | Acknowledged | Rejected | Refused
 
 
 def header_line(format_: str, client: str, **keys: str | None) -> bytes:
-    """The first line of a connection; keys that are None are left out. Raises ValueError if it is too long."""
-    words = [f"INGEST/1 {format_} ack=1 client={client}"]
+    """The first line of a connection with acknowledgements; keys that are None are left out. Raises ValueError if it is
+    too long."""
+    return stream_header_line(format_, ack="1", client=client, **keys)
+
+
+def stream_header_line(format_: str, **keys: str | None) -> bytes:
+    """The first line of a plain stream. Raises ValueError likewise."""
+    words = [f"INGEST/1 {format_}"]
     words += [f"{key}={value}" for key, value in keys.items() if value is not None]
     line = " ".join(words).encode("ascii") + b"\n"
     if len(line) > MAX_HEADER_BYTES:

@@ -38,8 +38,8 @@ class Talk:
         assert words[:1] == ["INGEST/1"], words
         self.format = words[1]
         self.keys = dict(word.split("=", 1) for word in words[2:])
-        assert self.keys["ack"] == "1"
-        self.client = self.keys["client"]
+        self.client = self.keys.get("client", "")
+        assert self.keys.get("ack", "") == ("1" if self.client else "")
 
     def say(self, line: str) -> None:
         self._sock.sendall(line.encode() + b"\n")
@@ -56,6 +56,14 @@ class Talk:
         if self.keys.get("compression") == "zstd":
             payload = zstandard.ZstdDecompressor().decompress(payload)
         return sequence, payload
+
+    def line(self) -> bytes:
+        """The next line of a stream; empty at its end."""
+        while b"\n" not in self._data:
+            if not self._more():
+                return b""
+        line, _, self._data = self._data.partition(b"\n")
+        return line
 
     def _read(self, size: int) -> bytes | None:
         while len(self._data) < size:
@@ -76,7 +84,10 @@ class Talk:
 
 
 class Peer:
-    """Listens on a free port of 127.0.0.1 while it is entered. `scripts` go by the number of the connection, from 0."""
+    """Listens on a free port of 127.0.0.1 while it is entered. `scripts` go by the number of the connection, from 0.
+
+    Streams without acknowledgements have no number; their lines are `heard`.
+    """
 
     def __init__(
         self, scripts: Mapping[int, Callable[[Talk], None]] | None = None, certs: Path | None = None
@@ -95,6 +106,8 @@ class Peer:
         self._turns: dict[str, threading.Lock] = {}
         self.stored: dict[str, list[Batch]] = {}
         self.talks: list[Talk] = []
+        self.heard: list[bytes] = []
+        self.streams: list[Talk] = []
 
     def __enter__(self) -> Self:
         self._threads[0].start()
@@ -134,26 +147,31 @@ class Peer:
             talk.say(f"ACK {stored[-1][0]}")
 
     def _accept(self) -> None:
-        number = 0
         while not self._over.is_set():
             try:
                 sock = self._listener.accept()[0]
             except OSError:
                 return
             self._socks.append(sock)
-            self._threads.append(threading.Thread(target=self._talk, args=(number, sock), daemon=True))
+            self._threads.append(threading.Thread(target=self._talk, args=(sock,), daemon=True))
             self._threads[-1].start()
-            number += 1
 
-    def _talk(self, number: int, sock: socket.socket) -> None:
+    def _talk(self, sock: socket.socket) -> None:
         sock.settimeout(PATIENCE_S)
         try:
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)
                 self._socks.append(sock)
             talk = Talk(sock)
-            self.talks.append(talk)
-            self._scripts.get(number, self.serve)(talk)
+            if talk.client:
+                with self._lock:
+                    script = self._scripts.get(len(self.talks), self.serve)
+                    self.talks.append(talk)
+                script(talk)
+            else:
+                self.streams.append(talk)
+                while line := talk.line():
+                    self.heard.append(line)
             sock.shutdown(socket.SHUT_WR)
             while sock.recv(65536):
                 pass

@@ -52,7 +52,8 @@ class MakeClient:
 
     def __call__(self, *addresses: str, **settings: Any) -> Client:
         small: dict[str, Any] = {"client_id": "web-1", "spool_dir": self.folder, "batch_records": 100}
-        return Client(list(addresses), **(small | {"linger_s": 0.01, "max_backoff_s": 0.2} | settings))
+        small |= {"linger_s": 0.01, "max_backoff_s": 0.2, "heartbeat_interval_s": 0}
+        return Client(list(addresses), **(small | settings))
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ class Acked:
             batch_records=batch,
             batch_bytes=_BATCH_BYTES,
             block_timeout_s=_LOOK_S,
+            heartbeat_interval_s=0,
             max_backoff_s=_MAX_BACKOFF_S,
             **more,
         )
