@@ -25,10 +25,30 @@ HOSTILE = {
 }
 
 
+#: One rule that records of the load never meet; a test sends what does.
+RULES = """
+[[alert]]
+name = "payment-failed"
+kind = "match"
+level = "ERROR"
+service = "payments"
+pattern = "declined|refused"
+severity = "critical"
+summary = "payments: {count} declined"
+resolve_after = "3s"
+
+[alerts]
+builtin = false
+"""
+
+
 @contextmanager
 def under_load(folder: Path, **settings: object) -> Iterator[Daemon]:
     """A daemon in plain text that loadgen sends to all the while, and that has met every kind of trouble."""
-    with Daemon(folder, **{"enrich.environment": "test", "enrich.app_version": "1.2.3"} | settings) as daemon:
+    daemon = Daemon(folder, **{"enrich.environment": "test", "enrich.app_version": "1.2.3"} | settings)
+    folder.mkdir(exist_ok=True)
+    (folder / "ingestd.toml").write_text(RULES)
+    with daemon:
         command = [sys.executable, "-m", "tools.loadgen", "--plain", "--format", "mixed"]
         command += ["--rate", str(RATE), "--seconds", "600", "--tcp-port", str(daemon.tcp[1])]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sender:
@@ -49,6 +69,8 @@ def send_trouble(daemon: Daemon) -> None:
         b'["no object"]',
     ]
     daemon.send(b"INGEST/1 json\n" + b"\n".join(lines * 3) + b"\n")
+    beat = {"kind": "heartbeat", "node": "web1", "service": "shop", "interval": 3600, "version": "1.2.3"}
+    daemon.send(b"INGEST/1 json\n" + json.dumps(beat).encode() + b"\n")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for number in range(20):
             record = {"level": "WARN", "service": "sensor", "message": f"reading {number}"}

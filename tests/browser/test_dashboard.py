@@ -12,6 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from tests.browser.conftest import SCREENSHOTS
 from tests.browser.load import FORMATS, HOSTILE, RATE, hostile_record, under_load
 from tests.browser.watching import DESKTOP, PATIENCE_MS, PHONE, Watching
 from tests.daemon import Daemon, wait_for
@@ -52,7 +53,8 @@ def test_its_numbers_move_and_agree_with_the_statistics(watching: Watching) -> N
 
 
 def test_every_panel_has_data(watching: Watching) -> None:
-    rows = {"#by-format": len(FORMATS), "#processes": 2, "#reasons": 3, "#settings": 40, "#by-transport": 1}
+    rows = {"#by-format": len(FORMATS), "#by-transport": 1, "#by-level": 4, "#by-service": 5, "#by-source": 1}
+    rows |= {"#processes": 2, "#reasons": 3, "#settings": 40, "#nodes": 1}
     for selector, least in rows.items():
         found = watching.page.locator(f"{selector} tr:not(.empty)")
         watching.wait_until(
@@ -61,10 +63,13 @@ def test_every_panel_has_data(watching: Watching) -> None:
     assert set(watching.page.locator("#samples h3").all_inner_texts()) == set(FORMATS)
     for name in ("environment", "app_version", "source_ip", "received_at", "hostname"):
         assert watching.page.locator(f'#samples [data-format="json"] dt:text-is("{name}")').count() == 1
-    for label in watching.page.locator(".chart").all():
-        said = label.get_attribute("aria-label") or ""
-        assert re.search(r"over the last 15 minutes\. .*now ", said), said
+    drawn = re.compile(r"over the last 15 minutes\. .*now ")
+    for chart in watching.page.locator(".chart").all():
+        expect(chart).to_have_attribute("aria-label", drawn, timeout=PATIENCE_MS)
     assert "127.0.0.1" in watching.text("#doors")
+    assert re.match(r"web1\s+shop\s+ok\s+.* ago\s+1 h\s", watching.text("#nodes tr"))
+    assert watching.text("#silences") == "No silence is in force."
+    assert "2 rules" in watching.text("#alert-counts"), "ours, and node-failed"
 
 
 def test_history_survives_a_reload_of_the_page(watching: Watching) -> None:
@@ -93,6 +98,20 @@ def test_examples_of_a_reason_are_a_click_away(watching: Watching) -> None:
     watching.page.keyboard.press("Escape")
     expect(watching.page.locator("#examples")).to_be_hidden()
     expect(button).to_be_focused()
+
+
+def test_an_alert_appears_and_resolves(watching: Watching) -> None:
+    page = watching.page
+    record = {"level": "ERROR", "service": "payments", "message": "card <b>declined</b>"}
+    watching.daemon.send(b"INGEST/1 json\n" + json.dumps(record).encode() + b"\n")
+    watching.wait_for_state("critical")
+    assert watching.text("#headline") == "Alert: payment-failed"
+    row = page.locator("#active tr")
+    expect(row).to_contain_text(re.compile(r"payment-failed\s*firing\s*critical\s*payments: 1 declined"))
+    assert page.title().startswith("✖")
+    page.screenshot(path=SCREENSHOTS / "dashboard-alert.png")
+    watching.wait_for_state("well", "attention")
+    expect(row).to_contain_text("resolved", timeout=PATIENCE_MS)
 
 
 def test_the_configuration_can_be_searched(watching: Watching) -> None:

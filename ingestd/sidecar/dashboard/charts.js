@@ -8,7 +8,8 @@ import { brief, bytes, count, decimal, known, latency, speed } from "./text.js";
 
 const MB = 1e6;
 /** A chart with fewer points is drawn as wide as if it had so many. */
-const LEAST_POINTS = 90;
+const LEAST_POINTS = 30;
+const HALF_LABEL_PX = 24;
 /** Records reach the disk in bursts, one a flush; a line through single seconds would be a band. */
 const BURSTS_S = 5;
 const CHARTS = [
@@ -66,10 +67,11 @@ const colourOf = (name) => getComputedStyle(document.documentElement).getPropert
 /** From 0 to a little above the highest value; to 1 where all is 0, so that nothing looks like something. */
 const fromZero = (_, __, highest) => [0, known(highest) && highest > 0 ? highest * 1.12 : 1];
 
-/** Times of day for an axis, with seconds where there is less than a minute between two of them. */
-function moments(_, ticks) {
+/** Times of day for an axis, with seconds where there is less than a minute between two; none that the edge would cut. */
+function moments(plot, ticks) {
   const format = ticks.length > 1 && ticks[1] - ticks[0] < 60 ? clock : clockShort;
-  return ticks.map((at) => format.format(at * 1000));
+  const end = plot.over.clientWidth - HALF_LABEL_PX;
+  return ticks.map((at) => (plot.valToPos(at, "x") > end ? null : format.format(at * 1000)));
 }
 
 /** Each value's mean with those before it, at most so many in all; what is not known stays so. */
@@ -109,7 +111,7 @@ class Chart {
     this.#plot = new uPlot(
       {
         ...this.#size(),
-        padding: [8, 8, 0, 0],
+        padding: [8, 4, 0, 0],
         legend: { show: false },
         scales,
         cursor: { sync: { key: "time" }, drag: { x: false, y: false }, y: false, points: { size: 6 } },

@@ -47,6 +47,7 @@ for (const button of document.querySelectorAll(".ranges button")) {
   });
 }
 
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hour12: false });
 const main = document.getElementById("main");
 
 new Connection({
@@ -56,7 +57,7 @@ new Connection({
   },
   heard(snapshot) {
     main.classList.remove("stale");
-    document.getElementById("heard").textContent = new Date(snapshot.stats.time).toLocaleTimeString();
+    document.getElementById("heard").textContent = `live, ${clock.format(new Date(snapshot.stats.time))}`;
     show(snapshot, (reason, opener) => examples.open(reason, opener));
     showAlerts(snapshot.alerts);
     samples.show(snapshot.stats.samples);

@@ -111,6 +111,7 @@ function traffic({ stats, recent, queue_limit_bytes: limit }) {
     free: bytes(stats.data_dir_free_bytes),
     free_label: known(used) ? `free, ${count(100 * used)} % used` : "free",
     full_in: known(stats.data_dir_full_in_seconds) ? about(stats.data_dir_full_in_seconds) : "not filling",
+    full_label: known(stats.data_dir_full_in_seconds) ? "until it is full" : "in the last minutes",
     ratio: known(stats.compression_ratio) ? `${decimal(stats.compression_ratio)} : 1` : "–",
     connections: count(stats.connections.open),
     accepted: count(stats.connections.accepted),

@@ -40,7 +40,8 @@ export function duration(seconds) {
   const s = Math.floor(seconds);
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min`;
-  if (s < 172800) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  const minutes = Math.floor((s % 3600) / 60);
+  if (s < 172800) return `${Math.floor(s / 3600)} h${minutes ? ` ${minutes} min` : ""}`;
   if (s < 2 * 365 * 86400) return `${count(Math.floor(s / 86400))} days`;
   return `${Math.floor(s / 86400 / 365)} years`;
 }
