@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test chaos lint fuzz bench demo clean install-service uninstall-service test-commands
+.PHONY: help run test chaos lint fuzz bench demo man clean install-service uninstall-service test-commands
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,10 +46,16 @@ bench: .venv/.installed-bench ## measure speed and memory
 demo: .venv/.installed ## run daemon and loadgen together for ten seconds and verify what was stored
 	@tools/demo.sh $(ARGS)
 
+man: .venv/.installed ## make the manual pages, in build/man
+	@.venv/bin/python -m ingestd.manual build/man
+
 install-service: ## install as a systemd service, or upgrade it (as root; PREFIX=/usr/local DESTDIR= PYTHON=python3)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' PYTHON='$(PYTHON)' systemd/install.sh install
 
-uninstall-service: ## remove the service; keep its data, configuration and user
+unman: .venv/.installed ## make the manual pages, in build/man
+	@.venv/bin/python -m ingestd.manual build/man
+
+install-service: ## remove the service; keep its data, configuration and user
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' systemd/install.sh uninstall
 
 clean: ## remove .venv and caches; keep data, state and certs

@@ -14,6 +14,7 @@ import click
 
 from ingestd import __version__
 from ingestd.cli_alerts import alerts
+from ingestd.cli_completion import completion
 from ingestd.cli_doctor import doctor
 from ingestd.cli_options import config_option, set_option
 from ingestd.cli_schema import schema
@@ -44,6 +45,7 @@ def main() -> None:
 
 
 main.add_command(alerts)
+main.add_command(completion)
 main.add_command(doctor)
 main.add_command(schema)
 main.add_command(status)

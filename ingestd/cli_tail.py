@@ -16,9 +16,11 @@ import click
 
 from ingestd.cli_options import INTERRUPTED, config_option, set_option
 from ingestd.config import Config, default_path, load
+from ingestd.errors import IngestdError
 from ingestd.terminal.follow import Follower
 from ingestd.terminal.history import History
 from ingestd.terminal.lines import Render, coloured, plain, render_json, render_text
+from ingestd.terminal.names import services
 from ingestd.terminal.selection import FORMATS, LEVELS, Line, Selection, compile_pattern
 from ingestd.units import parse_duration
 
@@ -45,6 +47,18 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str | No
     return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
+def _known_services(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For completion, which says nothing of what goes wrong."""
+    try:
+        given = context.params
+        config = load(given.get("path") or default_path(), given.get("overrides") or ())
+        # Before an option that has no value yet, click leaves what else was given undecided.
+        folder = given.get("data_dir") or next(iter(context.args), config.server.data_dir)
+        return sorted(name for name in services(Path(folder)) if name.startswith(incomplete))
+    except (IngestdError, OSError):
+        return []
+
+
 @click.command()
 @click.argument("data_dir", required=False, type=click.Path(file_okay=False, path_type=Path))
 @config_option
@@ -59,9 +73,10 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str | No
 )
 @click.option(
     "--service",
-    "services",
+    "wanted_services",
     multiple=True,
     metavar="NAME",
+    shell_complete=_known_services,
     help="Only of this service; *, ? and […] are wild. May be given again.",
 )
 @click.option("--level", type=click.Choice(LEVELS, case_sensitive=False), help="Only of at least this level.")
@@ -98,7 +113,7 @@ def tail(
     overrides: tuple[str, ...],
     follow: bool,
     lines: int | None,
-    services: tuple[str, ...],
+    wanted_services: tuple[str, ...],
     level: str | None,
     grep: str | None,
     formats: tuple[str, ...],
@@ -116,7 +131,7 @@ def tail(
         search = compile_pattern(grep) if grep else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--grep") from error
-    selection = Selection((level or "").upper(), services, formats, since, search)
+    selection = Selection((level or "").upper(), wanted_services, formats, since, search)
     paint = coloured if _in_colour(color) else plain
     output = _Output(render_json if as_json else render_text(paint))
     folder = data_dir or Path(config.server.data_dir)

@@ -81,6 +81,20 @@ install_units() {
   say "units in $DESTDIR$units"
 }
 
+install_for_people() { # manual pages and completions, made by the program that was just installed
+  share=$DESTDIR$PREFIX/share
+  python=$DESTDIR$venv/bin/python
+  "$python" -m ingestd.manual "$share/man" >/dev/null
+  mkdir -p "$share/bash-completion/completions" "$share/zsh/site-functions" "$share/fish/vendor_completions.d"
+  for command in ingestd loadgen; do
+    completion() { "$python" -m ingestd completion "$1" --program "$command"; }
+    completion bash >"$share/bash-completion/completions/$command"
+    completion zsh >"$share/zsh/site-functions/_$command"
+    completion fish >"$share/fish/vendor_completions.d/$command.fish"
+  done
+  say "manual pages and completions in $share"
+}
+
 make_user() {
   if command -v systemd-sysusers >/dev/null; then
     systemd-sysusers "$sysusers/ingestd.conf"
@@ -115,6 +129,7 @@ install_service() {
   [ -n "$DESTDIR" ] || [ "$(id -u)" = 0 ] || die "run it as root: sudo make install-service"
   install_program
   install_units
+  install_for_people
   [ -n "$DESTDIR" ] || make_user
   install_config
   if systemd_runs; then
@@ -137,7 +152,12 @@ uninstall_service() {
   rm -rf "$DESTDIR$venv" "$DESTDIR$units/ingestd.service.d/notify-reload.conf" "$DESTDIR$documents"
   rm -f "$DESTDIR$units/ingestd.service" "$DESTDIR$units/ingestd.socket" "$DESTDIR$sysusers/ingestd.conf"
   rmdir "$DESTDIR$units/ingestd.service.d" 2>/dev/null || true
+  share=$DESTDIR$PREFIX/share
+  rm -f "$share"/man/man1/ingestd.1 "$share"/man/man1/ingestd-*.1 "$share"/man/man1/loadgen.1 \
+    "$share"/man/man1/loadgen-*.1 "$share"/man/man5/ingestd.toml.5
   for command in ingestd loadgen; do
+    rm -f "$share/bash-completion/completions/$command" "$share/zsh/site-functions/_$command" \
+      "$share/fish/vendor_completions.d/$command.fish"
     link=$DESTDIR$PREFIX/bin/$command
     [ "$(readlink "$link" 2>/dev/null)" != "$venv/bin/$command" ] || rm "$link"
   done

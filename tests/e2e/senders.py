@@ -43,6 +43,8 @@ _ASKED: Final = {
     "systemd-journal-remote": "--version",
     "nc.openbsd": "-h",
     "prometheus-alertmanager": "--version",
+    "mandoc": "/dev/null",
+    "zsh": "--version",
 }
 
 JOURNAL_ENTRY: Final = {
