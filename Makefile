@@ -52,10 +52,7 @@ man: .venv/.installed ## make the manual pages, in build/man
 install-service: ## install as a systemd service, or upgrade it (as root; PREFIX=/usr/local DESTDIR= PYTHON=python3)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' PYTHON='$(PYTHON)' systemd/install.sh install
 
-unman: .venv/.installed ## make the manual pages, in build/man
-	@.venv/bin/python -m ingestd.manual build/man
-
-install-service: ## remove the service; keep its data, configuration and user
+uninstall-service: ## remove the service; keep its data, configuration and user
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' systemd/install.sh uninstall
 
 clean: ## remove .venv and caches; keep data, state and certs
