@@ -83,7 +83,7 @@ class Listen(Section, frozen=True):
 
 
 class Http(Section, frozen=True):
-    address: Annotated[str, keys.text("IP address of metrics, health and the live page")] = "127.0.0.1"
+    address: Annotated[str, keys.text("IP address of metrics, health and the dashboard")] = "127.0.0.1"
     port: Annotated[int, keys.count("TCP port; 0 takes a free one", "", 0, 65535)] = 8080
     cert: Annotated[str, keys.text("PEM file of a certificate and its chain; empty: without TLS")] = ""
     key: Annotated[str, keys.text("PEM file of its private key, without a passphrase")] = ""

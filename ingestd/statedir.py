@@ -100,7 +100,7 @@ def greet(config: Config, listen: dict[str, str], workers: int, seconds: float) 
         f"ingestd {__version__} is ready after {seconds:.2f} s with {workers} workers\n"
         f"  TCP   {listen['tcp']}  ({'plain text' if tcp.plaintext else 'TLS'})\n"
         f"  UDP   {listen['udp']}\n"
-        f"  HTTP  {'https' if config.http.cert else 'http'}://{listen['http']}/  (live page, /metrics, /api/stats)\n"
+        f"  HTTP  {'https' if config.http.cert else 'http'}://{listen['http']}/  (dashboard, /metrics, /api/stats)\n"
         f"  data  {config.server.data_dir}\n"
         f"Send a first log, and see it arrive:\n"
         f"  {line} | {send}\n"

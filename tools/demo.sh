@@ -59,7 +59,9 @@ until [[ -s $work/state/ingestd.json ]]; do
     sleep 0.05
 done
 tcp=$(json "$work/state/ingestd.json" tcp)
+http=$(json "$work/state/ingestd.json" http)
 echo "demo: daemon ready on $tcp (TLS); sending for $load_s s"
+echo "demo: dashboard on http://$http/ meanwhile (SECONDS_OF_LOAD=300 make demo leaves time to look)"
 
 before=$(cpu_ticks)
 "$bin/loadgen" --tcp-port "${tcp##*:}" --ca "$work/certs/ca.crt" --seconds "$load_s" \

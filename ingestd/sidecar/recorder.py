@@ -22,6 +22,8 @@ _ENCODED: Final = places_of("ingestd_encoded_bytes_total")
 _QUEUE: Final = places_of("ingestd_queue_bytes")
 _CONNECTIONS: Final = places_of("ingestd_connections_open")
 
+#: A part of a step that is too short for a rate: it is left to the span that follows.
+_SHORTEST: Final = 0.5
 #: So many spans that nobody looked at get the mean over all of them.
 _LATE_STEPS: Final = 10
 
@@ -79,7 +81,10 @@ class Recorder:
         for resolution in RESOLUTIONS:
             span = self._spans.setdefault(resolution, _Span(sums, now_s))
             span.queue_bytes = max(span.queue_bytes, queue_bytes)
-            if now_s // resolution.step_s != span.since_s // resolution.step_s:
+            elapsed_s = (sums.at_ns - span.since.at_ns) / 1e9
+            if now_s // resolution.step_s != span.since_s // resolution.step_s and (
+                elapsed_s >= _SHORTEST * resolution.step_s
+            ):
                 point = measure(sums, span.since, span.queue_bytes, free_bytes)
                 for end_s in _ends(resolution, span.since_s, now_s):
                     self._rings.put(resolution, end_s, point)

@@ -83,6 +83,16 @@ def test_seconds_that_a_busy_machine_missed_get_the_mean_of_all() -> None:
     assert {point.received_per_second for _, point in points} == {100}
 
 
+def test_a_tick_that_is_late_and_the_next_right_behind_it() -> None:
+    rings = Rings()
+    recorder = Recorder(rings)
+    for elapsed, clock in ((0.0, 0), (1.0, 1), (2.99, 2), (3.01, 3), (4.0, 4)):
+        recorder.add(sums(elapsed, {RECEIVED: int(100 * elapsed)}), START_S + clock, None)
+    points = rings.last(SECONDS, START_S + 4)
+    assert [end_s - START_S for end_s, _ in points] == [1, 2, 3, 4]
+    assert [point.received_per_second for _, point in points] == pytest.approx([100] * 4, rel=0.02)
+
+
 def test_a_clock_that_is_set_back_or_stands_still_does_no_harm() -> None:
     rings = Rings()
     recorder = Recorder(rings)
