@@ -16,7 +16,7 @@ from typing import Final
 
 from formats import FORMATS
 from formats.levels import LEVELS
-from formats.record import REASONS, Encoded
+from formats.record import REASONS, Encoded, tally
 from ingestd.stats import DISK_FAULTS, DROP_REASONS, HEARTBEAT, LATENCY_BUCKETS, TRANSPORTS, Slot, index
 from ingestd.store.batch import Commit, Durable, Event, Failing, Freed, Lost, Message, Recovery
 
@@ -87,13 +87,14 @@ class Ledger:
     def received(self, encoded: Encoded, transport: str) -> None:
         """A block was decoded: its good records are in flight, the others are rejected."""
         source = (encoded.format, transport)
+        reasons = tally([reject.reason for reject in encoded.rejects])
         with self._slot.moving() as values:
             values[_RECEIVED[source]] += encoded.records + len(encoded.rejects)
             values[_IN_FLIGHT[source]] += encoded.records
             for level, records in encoded.levels.items():
                 values[_LEVELS[level]] += records
-            for reject in encoded.rejects:
-                values[_REJECTED[*source, reject.reason]] += 1
+            for reason, records in reasons.items():
+                values[_REJECTED[*source, reason]] += records
 
     def heartbeats(self, format_: str, transport: str, heartbeats: int) -> None:
         """Heartbeats that are not stored: no records."""

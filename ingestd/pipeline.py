@@ -124,12 +124,13 @@ class Pipeline:
 
     def _reject(self, sender: Sender, format_: str, rejects: list[Reject], time_: str) -> None:
         self.observer.reject(rejects, format_, sender, time_)
+        if self._writer.skips_rejects(len(rejects)):
+            return
+        transport, source = sender.transport, sender.source
         self._writer.reject(
             [
-                Rejected(
-                    reject.reason, reject.detail, reject.data, format_, sender.transport, sender.source, time_
-                )
-                for reject in rejects
+                Rejected(reason, detail, data, format_, transport, source, time_)
+                for reason, data, detail in rejects
             ]
         )
 

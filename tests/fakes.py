@@ -70,6 +70,9 @@ class KeepingWriter:
     def append(self, batch: Batch) -> None:
         self.batches.append(batch)
 
+    def skips_rejects(self, records: int) -> bool:
+        return False
+
     def reject(self, rejected: list[Rejected]) -> None:
         self.rejected += rejected
 

@@ -134,6 +134,10 @@ class Writer(Protocol):
         """Queue a numbered batch, to be durable soon."""
         ...
 
+    def skips_rejects(self, records: int) -> bool:
+        """Whether no more refused records are kept for now: these are then counted as skipped, and not to be queued."""
+        ...
+
     def reject(self, rejected: list[Rejected]) -> None:
         """Queue refused records for the rejects file."""
         ...

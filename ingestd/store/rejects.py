@@ -120,14 +120,30 @@ class RejectsFile:
 class RejectsKeeper:
     """Bounds what waits for a rejects file, counts what is not kept, and says once that it fails.
 
-    `admit` is called on the event loop's thread, the other methods on the writer's; each number has one writer.
+    `skips` and `admit` are called on the event loop's thread, the other methods on the writer's; each number has one
+    writer.
     """
 
-    def __init__(self, file: RejectsFile, listener: Listener) -> None:
+    def __init__(
+        self, file: RejectsFile, listener: Listener, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._file = file
         self._tell = listener
+        self._clock = clock
+        self._second = 0
+        self._second_bytes = 0  # admitted in this second
         self._admitted_bytes = self._taken_bytes = 0
         self._failing = False
+
+    def skips(self, records: int) -> bool:
+        """Whether the bound of this second is reached: so many are then counted, and need not even be made."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second, self._second_bytes = second, 0
+        if self._second_bytes < RATE_BYTES:
+            return False
+        self._skipped(records)
+        return True
 
     def admit(self, rejected: list[Rejected]) -> bool:
         """Whether there is room for these to wait."""
@@ -137,6 +153,7 @@ class RejectsKeeper:
             self._skipped(len(rejected))
             return False
         self._admitted_bytes += nbytes
+        self._second_bytes += nbytes
         return True
 
     def keep(self, rejected: list[Rejected]) -> None:

@@ -128,6 +128,9 @@ class SegmentWriter:
         self._packs.put(pack)
         self._queue.put(None)
 
+    def skips_rejects(self, records: int) -> bool:
+        return self._rejects.skips(records)
+
     def reject(self, rejected: list[Rejected]) -> None:
         if self._rejects.admit(rejected):
             self._queue.put(rejected)

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestd.store import rejects as rejects_module
-from ingestd.store.batch import Rejected
+from ingestd.store.batch import Event, Message, Rejected
 from ingestd.store.folder import Folder
-from ingestd.store.rejects import RATE_BYTES, RejectsFile
+from ingestd.store.rejects import RATE_BYTES, RejectsFile, RejectsKeeper
 from tests.fakes import FaultyOs, ManualClock, content
 
 GARBAGE = Rejected(
@@ -131,6 +131,22 @@ def test_small_records_count_their_own_fields(tmp_path: Path, clock: ManualClock
     rejects.close()
     assert len(content(rejects.path)) < 2 * RATE_BYTES
     assert skipped == 10_000 - len(data(rejects.path))
+
+
+def test_beyond_the_rate_records_need_not_even_be_made(tmp_path: Path, clock: ManualClock) -> None:
+    heard: list[Message] = []
+    keeper = RejectsKeeper(RejectsFile(Folder.at(tmp_path), 0, 1 << 30, clock), heard.append, clock)
+    half = [GARBAGE._replace(data=b"x" * (RATE_BYTES // 2))]
+    for _ in range(2):
+        assert not keeper.skips(1)
+        assert keeper.admit(half)
+        keeper.keep(half)
+    heard.clear()
+    assert keeper.skips(1000)
+    assert heard == [Event("ingestd_rejects_skipped_total", "", 1000)]
+    clock.now_s += 1
+    assert not keeper.skips(1)
+    keeper.close()
 
 
 def test_a_single_record_beyond_the_rate_is_kept(tmp_path: Path, clock: ManualClock) -> None:
