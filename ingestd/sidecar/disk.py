@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from statistics import median
 from typing import Final, NamedTuple
 
 import msgspec
@@ -12,10 +13,12 @@ from ingestd.rings import RESOLUTIONS, Rings
 
 #: What happened longer ago says little about what comes.
 _LOOK_BACK_S: Final = 600
+#: What is written comes in bursts; over a minute they are even.
+_LAG_S: Final = 60
 #: Beyond ten years a forecast is no news.
 _HORIZON_S: Final = 10 * 365 * 86_400.0
 
-_FINE, _MIDDLE, _ = RESOLUTIONS
+_MIDDLE: Final = RESOLUTIONS[1]
 
 
 class Disk(msgspec.Struct, frozen=True):
@@ -61,13 +64,19 @@ def look(folder: str, rings: Rings, now_s: int) -> Disk:
 
 
 def _forecast(rings: Rings, now_s: int, free: int) -> tuple[float | None, float]:
-    """(seconds until it is full, how many seconds were looked at)."""
-    past = rings.last(_MIDDLE, now_s, _LOOK_BACK_S) or rings.last(_FINE, now_s, _MIDDLE.step_s)
-    then = next(((end_s, point) for end_s, point in past if not math.isnan(point.free_bytes)), None)
-    if then is None or now_s <= then[0]:
-        return None, 0.0
-    observed_s = now_s - then[0]
-    filled_per_s = (then[1].free_bytes - free) / observed_s
+    """(seconds until it is full, how many seconds were looked at).
+
+    Goes by the median of how much it filled in a minute, so a large file that comes or goes once is no trend.
+    """
+    past = {
+        end_s: point.free_bytes
+        for end_s, point in rings.last(_MIDDLE, now_s, _LOOK_BACK_S)
+        if not math.isnan(point.free_bytes)
+    }
+    observed_s = float(now_s - min(past, default=now_s))
+    lag_s = _LAG_S if observed_s >= 2 * _LAG_S else _MIDDLE.step_s
+    filled = [then - past[end_s + lag_s] for end_s, then in past.items() if end_s + lag_s in past]
+    filled_per_s = median(filled) / lag_s if filled else 0.0
     if filled_per_s <= 0 or free / filled_per_s > _HORIZON_S:
         return None, observed_s
     return free / filled_per_s, observed_s

@@ -101,26 +101,42 @@ def test_a_clock_that_is_set_back_or_stands_still_does_no_harm() -> None:
     assert [end_s - START_S for end_s, _ in rings.last(SECONDS, START_S + 60)] == [20, 21, 51]
 
 
+def free_point(free_bytes: float) -> Point:
+    return Point(*[0.0] * len(Point._fields))._replace(free_bytes=free_bytes)
+
+
 def test_how_long_the_disk_lasts(tmp_path: Path) -> None:
     rings = Rings()
-    now_free, total = disk.space(str(tmp_path))
-    assert now_free is not None
+    free, total = disk.space(str(tmp_path))
+    assert free is not None
     assert total is not None
-    assert 0 < now_free <= total
-
-    def at(free_bytes: float) -> Point:
-        return Point(*[0.0] * len(Point._fields))._replace(free_bytes=free_bytes)
-
+    assert 0 < free <= total
     quiet = disk.look(str(tmp_path), rings, START_S)
     assert (quiet.full_in_seconds, quiet.observed_seconds) == (None, 0)
-    rings.put(
-        TENS, START_S - 300, at(now_free * 1.3)
-    )  # a tenth of a percent of what is left now, each second
+    for ago_s in range(0, 310, 10):  # in each second, as much as a thousandth of what is free now
+        rings.put(TENS, START_S - ago_s, free_point(free * (1 + ago_s / 1000)))
     filling = disk.look(str(tmp_path), rings, START_S)
     assert filling.observed_seconds == 300
-    assert filling.full_in_seconds == pytest.approx(1000, rel=0.1)
-    rings.put(TENS, START_S - 310, at(now_free * 0.5))
-    assert disk.look(str(tmp_path), rings, START_S).full_in_seconds is None, "it got emptier"
+    assert filling.full_in_seconds == pytest.approx(1000, rel=0.02)
+    for ago_s in range(0, 160, 10):  # then somebody put a large file there, once
+        rings.put(TENS, START_S - ago_s, free_point(free * (0.5 + ago_s / 1000)))
+    stepped = disk.look(str(tmp_path), rings, START_S)
+    assert stepped.full_in_seconds == pytest.approx(1000, rel=0.02)
+    for ago_s in range(0, 310, 10):
+        rings.put(TENS, START_S - ago_s, free_point(free * (1 - ago_s / 1000)))
+    assert disk.look(str(tmp_path), rings, START_S).full_in_seconds is None, "it empties"
+
+
+def test_a_forecast_begins_with_the_second_point(tmp_path: Path) -> None:
+    rings = Rings()
+    free, _ = disk.space(str(tmp_path))
+    assert free is not None
+    rings.put(TENS, START_S - 10, free_point(free * 1.01))
+    assert disk.look(str(tmp_path), rings, START_S).full_in_seconds is None
+    rings.put(TENS, START_S, free_point(free))
+    first = disk.look(str(tmp_path), rings, START_S + 5)
+    assert first.full_in_seconds == pytest.approx(1000, rel=0.02), "a hundredth in ten seconds"
+    assert first.observed_seconds == 15
 
 
 def test_a_disk_that_is_not_there() -> None:
