@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ingestd import __version__
+from ingestd import __version__, journal
 from ingestd.cli_alerts import alerts
 from ingestd.cli_completion import completion
 from ingestd.cli_doctor import doctor
@@ -34,7 +34,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except IngestdError as error:
-            click.echo(f"ingestd: {error}", err=True)
+            click.echo(journal.complaint(f"ingestd: {error}"), err=True)
             ctx.exit(error.exit_code)
 
 
@@ -58,7 +58,7 @@ main.add_command(top)
 @set_option
 def run(path: Path | None, overrides: tuple[str, ...]) -> None:
     """Run the daemon in the foreground until SIGTERM or SIGINT."""
-    from ingestd import journal, startup
+    from ingestd import startup
 
     journal.set_up()
     sys.exit(startup.run(lambda: _load(path, overrides)[0]))

@@ -62,6 +62,13 @@ def is_stderr(environ: Mapping[str, str] = os.environ, stream: IO[str] | None = 
     return (device, inode) == (str(status.st_dev), str(status.st_ino))
 
 
+def complaint(text: str) -> str:
+    """An error as it is written to stderr: before each line, the priority that the journal takes out (sd-daemon(3))."""
+    if not is_stderr():
+        return text
+    return "\n".join(f"<3>{line}" for line in text.splitlines())
+
+
 def be(process: str, worker: int | None = None) -> None:
     """Name this process in all of its entries, as a child does after the fork; `worker` is the number of its slot."""
     _own["INGESTD_PROCESS"] = process

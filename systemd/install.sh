@@ -70,7 +70,7 @@ install_units() {
     sed "s|/usr/local|$PREFIX|g" "$here/$unit" >"$DESTDIR$units/$unit"
   done
   cp "$here/sysusers.conf" "$DESTDIR$sysusers/ingestd.conf"
-  cp "$source"/docs/*.md "$DESTDIR$documents"
+  cp -R "$source"/docs/*.md "$source/conf" "$DESTDIR$documents"
   reload=$DESTDIR$units/ingestd.service.d/notify-reload.conf
   if [ "$(systemctl --version 2>/dev/null | sed -n '1s/[^0-9]*\([0-9]*\).*/\1/p')" -ge 253 ] 2>/dev/null; then
     mkdir -p "$(dirname "$reload")"

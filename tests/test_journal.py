@@ -170,6 +170,17 @@ def test_a_journal_that_was_started_anew_is_found(
         assert received(anew)["MESSAGE"] == "somebody is (1 messages before this did not reach the journal)"
 
 
+def test_what_is_not_logged_but_said_has_a_priority_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert journal.complaint("ingestd: a: 2 errors\n  b\n  c") == "ingestd: a: 2 errors\n  b\n  c"
+    with (tmp_path / "stream").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert journal.complaint("ingestd: a: 2 errors\n  b") == "<3>ingestd: a: 2 errors\n<3>  b"
+
+
 def test_stderr_is_the_journal_only_where_it_still_is_that_stream(tmp_path: Path) -> None:
     with (tmp_path / "stream").open("w") as stream, (tmp_path / "other").open("w") as other:
         status = os.fstat(stream.fileno())

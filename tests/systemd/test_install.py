@@ -15,6 +15,12 @@ def listing(box: Box, *paths: str) -> str:
     return box.run("find", *paths, "-not", "-name", "*.pyc", "-printf", "%m %u:%g %s %p\n")
 
 
+def test_where_notify_reload_is_unknown_it_is_not_used(installed: Box) -> None:
+    version = int(installed.run("systemctl", "--version").split()[1])
+    drop_in = "/usr/local/lib/systemd/system/ingestd.service.d/notify-reload.conf"
+    assert installed.path(drop_in).exists() == (version >= 253)
+
+
 def test_installing_again_changes_nothing_that_was_there(installed: Box) -> None:
     installed.run("sed", "-i", "s/^workers = 0/workers = 1/", CONFIG)
     places = ("/etc", "/usr/local/lib/systemd", "/usr/local/lib/sysusers.d", "/usr/local/bin")
@@ -76,7 +82,14 @@ def test_uninstalling_keeps_what_belongs_to_people(service: Service) -> None:
 
 def test_a_package_is_made_under_destdir(installed: Box) -> None:
     arguments = ("install-service", "DESTDIR=/root/package", "PREFIX=/usr", f"PYTHON={PYTHON}/bin/python3")
-    installed.run("make", "-C", SOURCES, *arguments, **PIP)
+    # As on a machine whose systemd knows Type=notify-reload.
+    installed.put("/root/newer/systemctl", "#!/bin/sh\necho 'systemd 255 (255.4-1)'\n", "0755")
+    path = "/root/newer:/usr/local/bin:/usr/sbin:/usr/bin"
+    installed.run("make", "-C", SOURCES, *arguments, PATH=path, **PIP)
+    drop_in = installed.run(
+        "cat", "/root/package/usr/lib/systemd/system/ingestd.service.d/notify-reload.conf"
+    )
+    assert "Type=notify-reload" in drop_in
     unit = installed.run("cat", "/root/package/usr/lib/systemd/system/ingestd.service")
     assert "ExecStart=/usr/lib/ingestd/bin/ingestd run -c /etc/ingestd/ingestd.toml" in unit
     script = installed.run("cat", "/root/package/usr/lib/ingestd/bin/ingestd")

@@ -197,7 +197,9 @@ def test_a_mistake_in_the_configuration_waits_for_a_person(service: Service) -> 
     assert service.property("ActiveState") == "failed"
     assert service.number("ExecMainStatus") == 78
     assert service.number("NRestarts") == 0
-    assert any("wrokers" in entry["MESSAGE"] for entry in service.entries())
+    (entry,) = (entry for entry in service.entries() if "wrokers" in entry["MESSAGE"])
+    assert entry["PRIORITY"] == "3"
+    assert entry["MESSAGE"].startswith("ingestd: /etc/ingestd/ingestd.toml")
 
 
 def said(service: Service, event: str) -> list[dict[str, Any]]:
