@@ -162,6 +162,10 @@ def _follow(follower: Follower, output: _Output) -> None:
         follower.close()
 
 
+class OutputError(IngestdError):
+    """Standard output takes no more."""
+
+
 class _Output:
     """Standard output, a line for each record."""
 
@@ -174,12 +178,20 @@ class _Output:
                 self._reader.register(sys.stdout, 0)
 
     def write(self, lines: Iterable[Line]) -> None:
+        """Write and flush. Raises `OutputError`, and `BrokenPipeError` where nobody reads any more."""
         written = False
-        for line in lines:
-            sys.stdout.write(f"{self._render(line)}\n")
-            written = True
-        if written:
-            sys.stdout.flush()
+        try:
+            for line in lines:
+                sys.stdout.write(f"{self._render(line)}\n")
+                written = True
+            if written:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # What is left in the buffer would be tried again at the exit, and fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise OutputError(f"cannot write the output: {error.strerror}") from error
 
     def is_read(self) -> bool:
         """Whether a reader of the pipe is left; without records to write, nothing else would tell."""

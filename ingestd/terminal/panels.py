@@ -89,7 +89,7 @@ def traffic(snapshot: Snapshot, reading: Reading, width: int, glyphs: Glyphs) ->
 
 def _share(name: str, share: float, text: str, width: int, glyphs: Glyphs) -> Text:
     style = "red" if share >= 0.95 else "yellow" if share >= 0.8 else "green"
-    drawn = bar(share, min(_SHARE_CELLS, width // 5), glyphs, style)
+    drawn = bar(share, min(_SHARE_CELLS, width // 6), glyphs, style)
     return fitted(Text.assemble((f"{name:<8}", "dim"), drawn, f" {text}"), width)
 
 

@@ -231,6 +231,18 @@ def test_an_output_that_lacks_characters(tmp_path: Path) -> None:
     assert shown.stdout.endswith(rb"gr\xf6\xdfe \u2713" + b"\n")
 
 
+def test_an_output_that_is_full(tmp_path: Path) -> None:
+    write(tmp_path, frame([record(1)]))
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*TAIL, str(tmp_path)], stdout=full, stderr=subprocess.PIPE, check=False, timeout=PATIENCE_S
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"ingestd: cannot write the output: No space left on device\n",
+    )
+
+
 def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:
     write(tmp_path, frame([record(number) for number in range(5_000)]))
     for options in (["-n", "5000"], ["-f", "-n", "1"]):  # while it writes; while it waits
