@@ -24,6 +24,8 @@ from tests.daemon import PATIENCE_S
 
 DEBIAN: Final = Path(sys.prefix) / "debian"
 
+_CGROUP: Final = "ingestd-box-"  # and the pid of the test run
+
 _BOOT: Final = Path(__file__).with_name("boot.sh")
 _BOOT_S: Final = 30.0
 _CLONE_NEWNET: Final = 0x40000000  # setns(2)
@@ -61,7 +63,7 @@ class Box:
             raise NoBoxError(
                 f"systemd-nspawn is not in {DEBIAN}: `make test-commands` puts it there if there is apt-get"
             )
-        self._cgroup = _make_cgroup(f"ingestd-box-{os.getpid()}-{id(self):x}")
+        self._cgroup = _make_cgroup(f"{_CGROUP}{os.getpid()}-{id(self):x}")
         try:
             self._start()
             self._await_boot()
@@ -217,6 +219,9 @@ def _make_cgroup(name: str) -> Path:
     tree = next((tree for tree in trees if (tree / "cgroup.procs").exists()), None)
     if tree is None:
         raise NoBoxError("there is no unified cgroup tree here")
+    for left in tree.glob(f"{_CGROUP}*"):
+        if not psutil.pid_exists(int(left.name.removeprefix(_CGROUP).split("-")[0])):
+            _remove_cgroup(left)  # of a run that was killed; its processes were with it
     try:
         (tree / name).mkdir()
     except OSError as error:

@@ -117,6 +117,10 @@ def finish(sock: ssl.SSLSocket, text: str) -> None:
     plain.close()
 
 
+def ready_workers(service: Service) -> set[int]:
+    return {worker["pid"] for worker in service.stats()["workers"] if worker["state"] == "ready"}
+
+
 def _messages(path: Path) -> list[str]:
     with path.open("rb") as file:
         content = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True).read()

@@ -7,7 +7,7 @@ import ssl
 from typing import Any
 
 from tests.daemon import wait_for
-from tests.systemd.service import CERTIFICATES, CONFIG, TCP_PORT, Service
+from tests.systemd.service import CERTIFICATES, CONFIG, TCP_PORT, Service, ready_workers
 
 SCHEMAS = {
     "AVRO": '"string"',
@@ -216,7 +216,3 @@ def shown_serial(sock: ssl.SSLSocket) -> str:
 def new_serial(service: Service) -> str:
     with service.connect() as sock:
         return shown_serial(sock)
-
-
-def ready_workers(service: Service) -> set[int]:
-    return {worker["pid"] for worker in service.stats()["workers"] if worker["state"] == "ready"}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.daemon import wait_for
-from tests.systemd.service import HTTP_PORT, TCP_PORT, UDP_PORT, Service, finish
+from tests.systemd.service import CONFIG, HTTP_PORT, TCP_PORT, UDP_PORT, Service, finish, ready_workers
 
 
 @pytest.fixture
@@ -63,6 +63,22 @@ def test_a_crash_loses_nobody_who_connects_meanwhile(activated: Service) -> None
     expected = ["before", "datagram", *(f"waiting {number}" for number in range(20))]
     assert sorted(activated.messages()) == sorted(expected)
     assert activated.number("NRestarts") == 1
+
+
+def test_more_workers_than_sockets_share_them(activated: Service) -> None:
+    """systemd's are root's, so the kernel lets no socket of the daemon's user join their port."""
+    activated.systemctl("start")
+    pid = activated.number("MainPID")
+    activated.box.run("sed", "-i", "s/^workers = 0/workers = 6/", CONFIG)
+    activated.systemctl("reload")
+    wait_for(lambda: len(ready_workers(activated)) == 6, "six workers")
+    for number in range(12):
+        activated.send(f"connected {number}")
+    with activated.box.connect(UDP_PORT, socket.SOCK_DGRAM) as datagrams:
+        for number in range(12):
+            datagrams.send(b'{"message":"datagram %d"}' % number)
+    activated.wait_written(24)
+    assert activated.number("MainPID") == pid
 
 
 def test_a_restart_refuses_nobody(activated: Service) -> None:
