@@ -12,6 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from ingestd.tokens import make_token
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.load import FORMATS, HOSTILE, RATE, hostile_record, under_load
 from tests.browser.watching import DESKTOP, PATIENCE_MS, PHONE, Watching
@@ -165,6 +166,51 @@ def test_a_daemon_that_is_gone_is_noticed_and_so_is_its_return(browser: Browser,
         watching.wait_for_state("well", "attention")
     finally:
         daemon.stop()
+
+
+def test_a_tab_that_nobody_sees_listens_no_more(watching: Watching) -> None:
+    def look_away(hidden: bool) -> None:
+        watching.page.evaluate(
+            """(hidden) => {
+                Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+                document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            hidden,
+        )
+
+    look_away(True)
+    still = watching.text("#received")
+    moved = watching.daemon.stats()["totals"]["received"] + 5 * RATE
+    wait_for(lambda: watching.daemon.stats()["totals"]["received"] > moved, "more records")
+    assert watching.text("#received") == still
+    assert watching.page.locator("#state").get_attribute("data-state") != "lost", "nothing is amiss"
+    look_away(False)
+    watching.wait_until(lambda: watching.number("#received") > moved, "the numbers to move again")
+
+
+def test_what_is_read_aloud_is_only_what_matters(watching: Watching) -> None:
+    page = watching.page
+    page.evaluate("""() => {
+        window.told = [];
+        const live = [...document.querySelectorAll("[role=status], [aria-live]")];
+        const options = { childList: true, characterData: true, subtree: true };
+        for (const one of live) new MutationObserver(() => told.push(one.textContent)).observe(one, options);
+    }""")
+    before = watching.number("#received")
+    watching.wait_until(lambda: watching.number("#received") > before + 3 * RATE, "some seconds")
+    assert page.evaluate("told") == []
+
+
+def test_with_a_token_the_browser_asks_its_reader_once(browser: Browser, tmp_path: Path) -> None:
+    secret, line = make_token("people")
+    (tmp_path / "tokens").write_text(line)
+    with Daemon(tmp_path / "daemon", **{"http.tokens_file": tmp_path / "tokens"}) as daemon:
+        credentials = {"username": "anybody", "password": secret}
+        with Watching(browser, daemon, http_credentials=credentials) as watching:
+            expect(watching.page.locator("#processes tr")).to_have_count(2)
+            settings = watching.page.locator("#settings")
+            expect(settings).to_contain_text("http.tokens_file", timeout=PATIENCE_MS)
+            assert secret not in watching.page.content()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
