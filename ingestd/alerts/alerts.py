@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from ingestd.alerts import keeping, notifiers, silences
-from ingestd.alerts.engine import Engine, severest
+from ingestd.alerts.engine import Engine
 from ingestd.alerts.keeping import Kept
 from ingestd.alerts.notifiers.alertmanager import REFRESH_S
 from ingestd.alerts.notifiers.outbox import Outbox
@@ -231,14 +231,13 @@ class Alerts:
         if self.engine is None:
             return Summary(rules, 0, 0, 0, [], 0, NodeCounts(), views)
         now_s = self.clock()
-        alerts = [self.engine.show(series, now_s) for series in self.engine.roster]
-        firing = [alert for alert in alerts if alert.state == "firing"]
+        firing = self.engine.firing()
         return Summary(
             rules=rules,
             firing=len(firing),
-            pending=len(alerts) - len(firing),
-            silenced=sum(1 for alert in firing if alert.silenced_by),
-            alerts=severest(firing)[:SHOWN],
+            pending=len(self.engine.roster) - len(firing),
+            silenced=self.engine.silenced(firing, now_s),
+            alerts=[self.engine.show(series, now_s) for series in firing[:SHOWN]],
             silences=sum(silences.view(each, now_s).active for each in self.engine.silences),
             nodes=self.engine.nodes.counts(),
             notifiers=views,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -35,6 +34,8 @@ HISTORY: Final = 500
 
 #: Services of which it is known when they were last heard of.
 MAX_SERVICES: Final = 1000
+
+_ORDER: Final = {"critical": 0, "warning": 1, "info": 2}
 
 #: How often the rules that time alone can turn are looked at.
 LOOK_S: Final = 1.0
@@ -147,6 +148,17 @@ class Engine:
         """When `tick` or `notices` has something to do at the earliest."""
         return min(self.roster.due_s, self.groups.due_s, self._next_look_s)
 
+    def firing(self) -> list[Series]:
+        """The alerts that fire, the severest first, and of these the newest."""
+        found = [series for series in self.roster if series.state == "firing"]
+        return sorted(found, key=lambda each: (_ORDER[self.rules[each.rule].severity], -each.fired_s))
+
+    def silenced(self, alerts: list[Series], now_s: float) -> int:
+        """How many of these a silence holds back."""
+        if not len(self.silences):
+            return 0
+        return sum(1 for series in alerts if self.silences.of(self.labels_of(series), now_s))
+
     def values(self) -> dict[str, float | None]:
         """What each system rule last compared."""
         return {name: rule.value for name, rule in self._system.items()}
@@ -224,10 +236,3 @@ class Engine:
 def digest(rule: Alert) -> str:
     """Tells whether a rule was changed."""
     return hashlib.sha256(msgspec.json.encode(rule)).hexdigest()[:16]
-
-
-def severest(alerts: Sequence[AlertView]) -> list[AlertView]:
-    """The critical ones first, and the newest of those."""
-    order = {"critical": 0, "warning": 1, "info": 2}
-    newest = sorted(alerts, key=lambda alert: alert.fired_at or alert.since, reverse=True)
-    return sorted(newest, key=lambda alert: order.get(alert.severity, 2))

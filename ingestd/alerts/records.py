@@ -31,9 +31,16 @@ class MatchRule:
         self._roster = roster
 
     def hear(self, match: Match, now_s: float) -> None:
-        """Some records matched."""
+        """Some records matched. In a storm nearly all of them are of alerts that fire already, which are prolonged."""
         labels = _labels(match.service)
         alerts = self._roster.of(self._name)
+        series = alerts.get(labels)
+        if series is not None and series.state == "firing":
+            series.held_s = now_s  # whoever looks when it was due to be over sees that it is not
+            series.count += match.count
+            series.value = series.count
+            series.estimated |= match.estimated
+            return
         if labels not in alerts and labels and not self._roster.has_room(self._name):
             labels = _labels(OTHERS)
         # Not only since this message: what is compared is how many there were in all.

@@ -25,7 +25,7 @@ from aiohttp import web
 
 from ingestd.alerts import nodes, silences
 from ingestd.alerts.alerts import Alerts
-from ingestd.alerts.engine import Engine, severest
+from ingestd.alerts.engine import Engine
 from ingestd.alerts.silences import SilenceError
 from ingestd.alerts.view import AlertView, NodeCounts, NodeView, NotifierView, RuleView, SilenceView, rfc3339
 from ingestd.units import parse_duration
@@ -137,18 +137,16 @@ class _Answers:
         rule = asked.get("rule")
         if rule is not None and rule not in engine.rules:
             raise _bad(f"rule: there is no rule {rule[:80]!r}; {_near(rule, engine.rules)}")
-        every = [engine.show(series, now_s) for series in engine.roster]
-        of_rule = [alert for alert in every if rule in (None, alert.rule)]
+        firing = [series for series in engine.firing() if rule in (None, series.rule)]
+        pending = [each for each in engine.roster if each.state == "pending" and rule in (None, each.rule)]
         over = [alert for alert in reversed(engine.history) if rule in (None, alert.rule)]
-        firing = severest([alert for alert in of_rule if alert.state == "firing"])
-        pending = [alert for alert in of_rule if alert.state == "pending"]
-        shown = [alert for alert in (*firing, *pending) if state in (None, alert.state)]
+        shown = [series for series in (*firing, *pending) if state in (None, series.state)]
         return _json(
             AlertsAnswer(
                 time=rfc3339(now_s),
                 firing=len(firing),
                 pending=len(pending),
-                alerts=shown[:limit],
+                alerts=[engine.show(series, now_s) for series in shown[:limit]],
                 history=over[:limit] if state in (None, "resolved") else [],
                 rules=[self._rule(engine, name) for name in engine.rules if rule in (None, name)],
                 notifiers=[box.view() for box in self._alerts.outboxes],

@@ -91,6 +91,9 @@ class Roster:
         for alerts in self._of_rule.values():
             yield from alerts.values()
 
+    def __len__(self) -> int:
+        return self._size
+
     def of(self, rule: str) -> Mapping[Labels, Series]:
         """The alerts of one rule."""
         return self._of_rule[rule]

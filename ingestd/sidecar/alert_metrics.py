@@ -45,15 +45,13 @@ def _engine_rows(alerts: Alerts) -> dict[Metric, _Rows]:
     if engine is None:
         return {}
     now_s = alerts.clock()
-    every = list(engine.roster)
-    firing = [series for series in every if series.state == "firing"]
+    firing = engine.firing()
     by_rule = Counter(series.rule for series in firing)
     counts = engine.nodes.counts()
-    silenced = sum(1 for series in firing if engine.silences.of(engine.labels_of(series), now_s))
     return {
         FIRING: [((rule.name, rule.severity), by_rule[rule.name]) for rule in engine.rules.values()],
-        PENDING: [((), len(every) - len(firing))],
-        SILENCED: [((), silenced)],
+        PENDING: [((), len(engine.roster) - len(firing))],
+        SILENCED: [((), engine.silenced(firing, now_s))],
         SERIES_DROPPED: [((name,), count) for name, count in engine.roster.dropped.items()],
         NOTICES: [((), alerts.notices)],
         NODES: [((state,), getattr(counts, state)) for state in counts.__struct_fields__],

@@ -1,4 +1,4 @@
-"""Alerts, from a record that is sent to somebody who is told; over crashes, restarts, reloads, storms, dead notifiers."""
+"""Alerts, from a record that is sent to somebody who is told; over crashes, restarts, reloads, storms, dead receivers."""
 
 from __future__ import annotations
 
