@@ -58,6 +58,10 @@ def segments(folder: Path) -> list[Entry]:
                     )
                 elif match := _CUT.fullmatch(item.name):
                     limits[match[1]] = min(int(match[2]), limits.get(match[1], sys.maxsize))
+    except PermissionError as error:
+        raise FolderError(
+            f"{visible(str(folder))}: {error.strerror}; run this as the daemon's user, or as a member of its group"
+        ) from error
     except OSError as error:
         raise FolderError(
             f"{visible(str(folder))}: {error.strerror}; name the data_dir of the daemon, or its configuration with -c"

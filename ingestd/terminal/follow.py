@@ -25,6 +25,9 @@ _REMEMBERED: Final = 4096
 #: Lines read of one file before the others have their turn.
 _TURN_BYTES: Final = 8 << 20
 
+#: After a listing comes a pause of so many times its length: of a folder of very many segments it takes a while.
+_REST: Final = 10
+
 #: A folder that changed so recently may change again within one tick of the file system's clock.
 _TICK_S: Final = 1.0
 
@@ -59,6 +62,7 @@ class Follower:
             for frame in frames[-_REMEMBERED:]:
                 self._is_copy(frame.description)
         self._folder_changed_ns = 0
+        self._look_again_s = 0.0
         self._missing = False
         self._order = Order()
 
@@ -84,11 +88,15 @@ class Follower:
 
     def _look(self) -> None:
         """List the folder if it may have changed; open what is new."""
+        began_s = time.monotonic()
+        if began_s < self._look_again_s:
+            return
         try:
             changed_ns = self._folder.stat().st_mtime_ns
             if changed_ns == self._folder_changed_ns:
                 return
             entries = segments(self._folder)
+            self._look_again_s = time.monotonic() + _REST * (time.monotonic() - began_s)
         except (OSError, FolderError) as error:
             if not self._missing:
                 self._missing = True

@@ -71,7 +71,7 @@ class Selection(NamedTuple):
         if len(heads) != len(lines):
             return self._pick_one_by_one(lines)
         pairs = zip(heads, lines, strict=True)
-        if self == _ALL:
+        if not any(self):
             return [_line(head, data) for head, data in pairs]
         wants = self._test()
         return [_line(head, data) for head, data in pairs if wants(head)]
@@ -84,7 +84,7 @@ class Selection(NamedTuple):
             try:
                 head = _decode(data)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                if self == _ALL:
+                if not any(self):
                     found.append(Line("", data))
                 continue
             if wants(head):
@@ -115,7 +115,6 @@ class Selection(NamedTuple):
         return any(fnmatchcase(service, pattern) for pattern in self.services)
 
 
-_ALL: Final = Selection()
 _decode: Final = msgspec.json.Decoder(Head).decode
 _decode_lines: Final = msgspec.json.Decoder(Head).decode_lines
 received: Final = attrgetter("received_at")

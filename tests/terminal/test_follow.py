@@ -38,8 +38,9 @@ class Followed:
 
 
 @pytest.fixture
-def followed(tmp_path: Path) -> Followed:
-    """Of a folder with a closed and an open segment, of three records."""
+def followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Followed:
+    """Of a folder with a closed and an open segment, of three records; it never rests between two polls."""
+    monkeypatch.setattr(follow, "_REST", 0)
     write(tmp_path, frame([record(1)]))
     write(tmp_path, frame([record(2)], 2) + frame([record(3)], 3), opened="000002", open_=True)
     return Followed(tmp_path)
@@ -90,6 +91,18 @@ def test_deleted_before_it_was_read(tmp_path: Path, followed: Followed) -> None:
     append(tmp_path / OPEN, frame([record(4)], 4))
     (tmp_path / OPEN).unlink()
     assert followed.poll() == [4]
+    followed.follower.close()
+
+
+def test_a_listing_is_followed_by_a_rest(
+    tmp_path: Path, followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_REST", 1e9)
+    write(tmp_path, frame([record(4)], worker=1), worker=1)
+    assert followed.poll() == [4]
+    write(tmp_path, frame([record(5)], worker=2), worker=2)
+    append(tmp_path / OPEN, frame([record(6)], 4))
+    assert followed.poll() == [6]  # of a file that is known, at once
     followed.follower.close()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from ingestd import __version__
 from ingestd.ask import AskError
 from ingestd.certs import make
 from ingestd.cli import main
@@ -40,7 +41,7 @@ def test_well_then_ill_then_gone(tmp_path: Path) -> None:
         daemon.wait_settled(3)
         shown = invoke(tmp_path)
         assert (shown.exit_code, shown.stderr) == (0, "")
-        assert shown.stdout.splitlines()[0].endswith(": All is well")
+        assert shown.stdout.startswith(f"ingestd {__version__} on ")
         assert f"tcp 127.0.0.1:{daemon.tcp[1]}" in shown.stdout
         assert "workers    2 of 2 ready, 0 restarts" in shown.stdout
         assert "rejected   invalid json 2; " in shown.stdout
