@@ -7,6 +7,7 @@ are loaded just as the daemon will load them; where OpenSSL's own words say litt
 
 import datetime
 import os
+import shutil
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 from cryptography import x509
 
 from ingestd.config import Config, Tcp
-from ingestd.config_decode import toml_text
+from ingestd.config_alerts import Notifier
+from ingestd.config_decode import table_label, toml_text
 from ingestd.errors import ConfigError, Problem
 from ingestd.tokens import TokenError, parse_tokens
 
@@ -35,6 +37,8 @@ def check_files(config: Config, source: str = "configuration") -> None:
     ):
         if file:
             problems += _token_problems(key, file)
+    for number, notifier in enumerate(config.notifier, 1):
+        problems += _notifier_problems(table_label("notifier", number, notifier.name), notifier)
     if problems:
         raise ConfigError(source, problems)
 
@@ -75,6 +79,14 @@ def _token_problems(key: str, text: str) -> Iterator[Problem]:
         yield Problem(
             key, toml_text(text), str(error) if isinstance(error, TokenError) else "not a text file"
         )
+
+
+def _notifier_problems(where: str, notifier: Notifier) -> Iterator[Problem]:
+    if notifier.ca:
+        yield from _file_problems(f"{where}: ca", notifier.ca, "name the CA's file")
+    if notifier.command and shutil.which(notifier.command[0]) is None:
+        reason = "no such program that may be run; give its whole path"
+        yield Problem(f"{where}: command", toml_text(notifier.command[0]), reason)
 
 
 def _file_problems(key: str, text: str, remedy: str) -> Iterator[Problem]:

@@ -145,3 +145,17 @@ def test_an_expired_certificate(tmp_path: Path, certs: Path) -> None:
         tmp_path, certs, f"listen.tcp.cert={tmp_path}/old.crt", f"listen.tcp.key={tmp_path}/old.key"
     )
     assert "expired on 2020-01-02" in problems["listen.tcp.cert"]
+
+
+def test_what_a_notifier_needs_is_there(tmp_path: Path, certs: Path) -> None:
+    def notifier(**keys: str) -> str:
+        return f"notifier=[{{{', '.join(f'{key}={value}' for key, value in keys.items())}}}]"
+
+    command = {"name": '"page"', "kind": '"command"'}
+    check(tmp_path, certs, notifier(**command, command='["true"]'))
+    found = problems_of(tmp_path, certs, notifier(**command, command='["/nowhere/page", "x"]'))
+    assert 'command = "/nowhere/page": no such program' in found['notifier "page": command']
+    hook = {"name": '"ops"', "kind": '"webhook"', "url": '"https://localhost/"'}
+    check(tmp_path, certs, notifier(**hook, ca=f'"{certs}/ca.crt"'))
+    found = problems_of(tmp_path, certs, notifier(**hook, ca='"/nowhere/ca.crt"'))
+    assert "no such file; name the CA's file" in found['notifier "ops": ca']

@@ -119,8 +119,11 @@ class Alerts:
         return next((task.exception() for task in ended), None)
 
     async def _live(self) -> None:
-        self._lock = keeping.Lock(self.settings.state_dir)
-        while not self._lock.take():
+        try:
+            self._lock = keeping.Lock(self.settings.state_dir)
+        except OSError as error:  # a disk that fails is what alerts are to tell of
+            self._complain(keeping.LOCK_FILE, error)
+        while self._lock is not None and not self._lock.take():
             await asyncio.sleep(_LOCK_S)
         self._take_up(keeping.load(self.settings.state_dir))
         self._tasks += [asyncio.create_task(box.run(), name=box.notifier.name) for box in self.outboxes]
@@ -196,12 +199,13 @@ class Alerts:
         try:
             keeping.save(self.settings.state_dir, content)
         except OSError as error:
-            log.error(
-                "save",
-                "cannot write %s: %s; after a crash, alerts may be told twice",
-                self.settings.state_dir / keeping.FILE,
-                error.strerror,
-            )
+            self._complain(keeping.FILE, error)
+
+    def _complain(self, name: str, error: OSError) -> None:
+        path = self.settings.state_dir / name
+        log.error(
+            name, "cannot write %s: %s; after a restart, alerts may be told twice", path, error.strerror
+        )
 
     async def close(self) -> None:
         """Leave it to the next process, or to the next start. Goes on to its end, whoever is cancelled meanwhile."""

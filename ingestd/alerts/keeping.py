@@ -7,6 +7,7 @@ it with the process.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -62,7 +63,8 @@ def load(state_dir: Path) -> Kept | None:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         aside = path.with_suffix(".json.bad")
         log.error("%s cannot be read, alerts begin anew: %s; it is set aside as %s", path, error, aside.name)
-        path.rename(aside)
+        with contextlib.suppress(OSError):
+            path.rename(aside)
         return None
 
 
@@ -70,7 +72,8 @@ def save(state_dir: Path, content: bytes) -> None:
     """Replace the file, whole or not at all. Raises `OSError`."""
     path = state_dir / FILE
     temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+    # It holds samples of records: for the daemon's user alone.
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
