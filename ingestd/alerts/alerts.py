@@ -38,6 +38,9 @@ TICK_S: Final = 0.1
 #: What notifiers get for their last notices when the process ends.
 FAREWELL_S: Final = 1.0
 
+#: Less is how clocks are, and no jump.
+LEAST_JUMP_S: Final = 2.0
+
 #: Messages that wait for the lock; more than comes in the minute that it may take.
 _MOST_EARLY: Final = 10_000
 _LOCK_S: Final = 0.05
@@ -51,13 +54,27 @@ log = RateLog(logging.getLogger("ingestd.alerts"))
 
 
 class Clock:
-    """UNIX seconds that never jump: the time of the start, and what has passed since."""
+    """UNIX seconds that jump only where somebody asks whether they should."""
 
-    def __init__(self) -> None:
-        self._offset_s = time.time() - time.monotonic()
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall = wall
+        self._steady = steady
+        self._offset_s = wall() - steady()
 
     def __call__(self) -> float:
-        return self._offset_s + time.monotonic()
+        return self._offset_s + self._steady()
+
+    def follow(self) -> float:
+        """By how much the machine's clock was set, or the machine slept; from now on it is in this one."""
+        moved_s = self._wall() - self()
+        if abs(moved_s) < LEAST_JUMP_S:
+            return 0.0
+        self._offset_s += moved_s
+        return moved_s
 
 
 class Histogram:
@@ -77,9 +94,9 @@ class Histogram:
 class Alerts:
     """Made on the running loop of the sidecar."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.clock = clock or Clock()
+        self.clock = Clock()
         #: None until those of an earlier process are taken up.
         self.engine: Engine | None = None
         self.latency = Histogram(LATENCY_BUCKETS)
@@ -145,7 +162,10 @@ class Alerts:
     def tick(self) -> None:
         """What time alone brings about."""
         assert self.engine is not None
+        moved_s = self.clock.follow()
         now_s = self.clock()
+        if moved_s:
+            self.engine.skip(moved_s, now_s)
         if self.engine.due_s <= now_s:
             self.engine.tick(now_s)
             self._tell(now_s)

@@ -27,7 +27,7 @@ from ingestd.alerts.silences import Silence, Silences
 from ingestd.alerts.system import Counters, Reading, SystemRule, rise
 from ingestd.alerts.view import AlertView, rfc3339
 from ingestd.config_alerts import Alert
-from ingestd.observe.messages import Observation
+from ingestd.observe.messages import OTHERS, Observation
 
 #: Alerts that are over and still shown.
 HISTORY: Final = 500
@@ -102,6 +102,8 @@ class Engine:
                 self.evaluated_s[match.rule] = now_s
         if heard.services:
             for service in heard.services:
+                if service == OTHERS:
+                    continue
                 if service in self._services or len(self._services) < MAX_SERVICES:
                     self._services[service] = now_s
             for name, absence in self._absences.items():
@@ -138,6 +140,19 @@ class Engine:
         for name, rule in self._node_rules.items():
             rule.tick(now_s)
             self.evaluated_s[name] = now_s
+
+    def skip(self, by_s: float, now_s: float) -> None:
+        """The clock was moved by so much, to `now_s`: no time has passed."""
+        self.groups.skip(by_s, now_s)
+        self._not_listened(by_s, now_s)
+
+    def _not_listened(self, for_s: float, now_s: float) -> None:
+        """So much time says nothing of any condition."""
+        self.nodes.skip(for_s)
+        for name in self._services:
+            self._services[name] += for_s
+        self.roster.skip(for_s, now_s)
+        self._next_look_s = now_s
 
     def notices(self, now_s: float) -> list[Notice]:
         """What is to be told now."""
@@ -213,19 +228,17 @@ class Engine:
         )
 
     def _adopt(self, saved: Saved, now_s: float) -> None:
-        unheard_s = max(0.0, now_s - saved.saved_s)
         self.silences.adopt(saved.silences)
-        self.nodes.adopt(saved.nodes, unheard_s)
-        self._services.update((name, heard_s + unheard_s) for name, heard_s in saved.services.items())
+        self.nodes.adopt(saved.nodes)
+        self._services.update(saved.services)
         self.history.extend(saved.history)
         self._counters = saved.counters
         same = {name for name, rule in self.rules.items() if saved.rules.get(name) == digest(rule)}
         kept = [series for series in saved.alerts if series.rule in same]
         firing = [series for series in kept if series.state == "firing"]
         self.groups.adopt(saved.groups, firing, now_s)
-        for series in kept:
-            series.held_s += unheard_s
-            self.roster.adopt(series, now_s)
+        self.roster.adopt(kept)
+        self._not_listened(now_s - saved.saved_s, now_s)
         for series in saved.alerts:
             if series.rule not in same and series.state == "firing":
                 series.state, series.resolved_s = "resolved", now_s

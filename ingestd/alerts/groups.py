@@ -59,6 +59,10 @@ class Group:
         # Rounding must not make it wait for the last millionth of a token.
         return now_s if self._tokens >= 1 - 1e-6 else now_s + (1 - self._tokens) * self._interval_s
 
+    def skip(self, by_s: float) -> None:
+        self._tokens_s += by_s
+        self.memory.told_s += by_s
+
     def spend(self) -> None:
         self._tokens = max(0.0, self._tokens - 1)
 
@@ -106,6 +110,12 @@ class Groups:
     def wake(self, now_s: float) -> None:
         """Silences have changed: look at all of them."""
         self._looks.update(dict.fromkeys(self._groups, now_s))
+
+    def skip(self, by_s: float, now_s: float) -> None:
+        """The clock was moved by so much, to `now_s`."""
+        for group in self._groups.values():
+            group.skip(by_s)
+        self.wake(now_s)
 
     @property
     def due_s(self) -> float:

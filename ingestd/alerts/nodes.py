@@ -116,11 +116,14 @@ class Nodes:
         for key in forgotten:
             del self._nodes[key]
 
-    def adopt(self, nodes: Iterable[Node], unheard_s: float) -> None:
-        """Go on with those of an earlier process, after a time in which nobody listened."""
-        for node in nodes:
-            node.quiet_s += unheard_s
-            self._nodes[node.node, node.service] = node
+    def adopt(self, nodes: Iterable[Node]) -> None:
+        """Go on with those of an earlier process."""
+        self._nodes.update(((node.node, node.service), node) for node in nodes)
+
+    def skip(self, by_s: float) -> None:
+        """So much time was no silence: nobody listened, or the clock was moved."""
+        for node in self._nodes.values():
+            node.quiet_s += by_s
 
     def counts(self) -> NodeCounts:
         states = [node.state for node in self._nodes.values()]

@@ -141,15 +141,21 @@ class Roster:
         for series in [each for labels, each in self._of_rule[rule].items() if labels not in found]:
             self.release(series, now_s)
 
-    def adopt(self, series: Series, now_s: float) -> bool:
-        """Go on with an alert of an earlier process; whether there is a rule for it."""
-        alerts = self._of_rule.get(series.rule)
-        if alerts is None:
-            return False
-        alerts[series.labels] = series
-        self._size += 1
-        self._look(series, now_s)
-        return True
+    def adopt(self, alerts: Iterable[Series]) -> None:
+        """Go on with the alerts of an earlier process, of rules that are there. To be followed by `skip`."""
+        for series in alerts:
+            self._of_rule[series.rule][series.labels] = series
+            self._size += 1
+
+    def skip(self, by_s: float, now_s: float) -> None:
+        """So much time did not pass for any condition: nobody listened, or the clock was moved, to `now_s`."""
+        self._due.clear()
+        self._scheduled.clear()
+        for series in list(self):
+            series.held_s += by_s
+            if series.state == "pending":
+                series.since_s += by_s
+            self._look(series, now_s)
 
     def tick(self, now_s: float) -> None:
         """What time alone brings about."""

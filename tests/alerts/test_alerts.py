@@ -19,6 +19,7 @@ from ingestd.config_alerts import Notifier
 from tests.alerts.made import match_rule, matched, reading
 from tests.alerts.receivers import Hook
 from tests.daemon import PATIENCE_S
+from tests.fakes import ManualClock
 
 
 def settings(folder: Path, hook: Hook, kind: str = "webhook") -> Settings:
@@ -142,7 +143,14 @@ def test_a_folder_that_is_gone_costs_only_what_would_be_kept(
     assert f"cannot write {folder / keeping.LOCK_FILE}: No such file or directory" in caplog.text
 
 
-def test_the_clock_goes_on_as_the_world_turns_and_never_jumps() -> None:
-    clock = Clock()
-    times = [clock() for _ in range(1000)]
-    assert times == sorted(times)
+def test_the_clock_jumps_only_where_it_is_asked() -> None:
+    wall, steady = ManualClock(5000.0), ManualClock(10.0)
+    clock = Clock(wall, steady)
+    wall.now_s += 3
+    steady.now_s += 2
+    assert (clock.follow(), clock()) == (0.0, 5002.0)
+    wall.now_s += 3600
+    assert clock() == 5002.0
+    assert (clock.follow(), clock()) == (3601.0, 8603.0)
+    wall.now_s -= 100
+    assert (clock.follow(), clock(), clock.follow()) == (-100.0, 8503.0, 0.0)

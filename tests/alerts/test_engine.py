@@ -373,6 +373,29 @@ class TestSilences:
         assert only(at.passes(3)).reason == "repeated"
 
 
+class TestAClockThatIsSet:
+    @pytest.mark.parametrize("by_s", [86_400.0, -86_400.0])
+    def test_no_time_has_passed_for_any_rule(self, by_s: float) -> None:
+        at = Moved(
+            match_rule(repeat=500.0, resolve_after=1000.0),
+            match_rule("later", for_=300.0, resolve_after=1000.0),
+            Alert(name="silent", kind="absence", service="billing", silent_for=300.0),
+            Alert(name="node-failed", kind="absence", node="*"),
+        )
+        heard = matched()
+        heard.matches += matched("later").matches
+        heard.heartbeats.append(beat(interval_s=100.0))
+        at.hear(heard)
+        at.passes(200)
+        at.now_s += by_s
+        at.engine.skip(by_s, at.now_s)
+        assert len(at.told) == 1
+        assert at.passes(90) == []
+        told = at.passes(20)
+        assert sorted(each.firing[0].rule for each in told) == ["later", "node-failed", "silent"]
+        assert [each.reason for each in at.passes(200)] == ["repeated"]
+
+
 class TestAfterARestart:
     def restarted(self, at: Moved, seconds: float, *rules: Alert) -> Moved:
         content = msgspec.json.encode(at.engine.save(at.now_s))

@@ -94,6 +94,14 @@ class Told(RuleBasedStateMachine):
         self.times.clear()  # a new process may spend anew
         self.receive(self.at.notices())
 
+    @rule(by_s=st.sampled_from([-5000.0, 5000.0]))
+    def the_clock_is_set(self, by_s: float) -> None:
+        self.at.now_s += by_s
+        self.at.engine.skip(by_s, self.at.now_s)
+        for times in self.times.values():
+            times[:] = [time_s + by_s for time_s in times]
+        self.receive(self.at.notices())
+
     @invariant()
     def notices_of_a_group_are_paced(self) -> None:
         for times in self.times.values():
