@@ -17,6 +17,7 @@ from tests.browser.conftest import SCREENSHOTS
 from tests.browser.load import FORMATS, HOSTILE, RATE, hostile_record, under_load
 from tests.browser.watching import DESKTOP, PATIENCE_MS, PHONE, Watching
 from tests.daemon import Daemon, wait_for
+from tests.e2e.reloading import reload
 
 pytestmark = pytest.mark.slow
 
@@ -211,6 +212,24 @@ def test_with_a_token_the_browser_asks_its_reader_once(browser: Browser, tmp_pat
             settings = watching.page.locator("#settings")
             expect(settings).to_contain_text("http.tokens_file", timeout=PATIENCE_MS)
             assert secret not in watching.page.content()
+
+
+def test_a_reload_of_the_daemon_is_no_alarm(browser: Browser, tmp_path: Path) -> None:
+    with Daemon(tmp_path / "daemon", **{"server.workers": 1}) as daemon:
+        watching = Watching(browser, daemon)
+        page = watching.open()
+        page.evaluate("""() => {
+            window.states = [];
+            const state = document.getElementById("state");
+            new MutationObserver(() => states.push(state.dataset.state)).observe(state, { attributes: true });
+        }""")
+        (tmp_path / "daemon/ingestd.toml").write_text("[segment]\nlevel = 2\n")
+        reload(daemon, "applied")
+        watching.wait_until(
+            lambda: "2" in watching.text("#settings tr:has-text('segment.level') td:nth-child(2)"),
+            "the new configuration",
+        )
+        assert "lost" not in page.evaluate("states")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

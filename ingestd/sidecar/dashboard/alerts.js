@@ -1,16 +1,15 @@
 // Alerts, silences and nodes. A panel without anything to show says why, and what would change that.
 
 import { fill } from "./panels.js";
-import { count, duration, known, latency, plural, visible } from "./text.js";
+import { count, duration, known, latency, plural, timeOfDay, visible } from "./text.js";
 
 const byId = (id) => document.getElementById(id);
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 
 /** The time of day, and the day where that is another. */
 function moment(text) {
   const at = new Date(text);
-  return at.toDateString() === new Date().toDateString() ? time.format(at) : `${day.format(at)}, ${time.format(at)}`;
+  return at.toDateString() === new Date().toDateString() ? timeOfDay(at) : `${day.format(at)}, ${timeOfDay(at)}`;
 }
 
 const matchers = (labels) => Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(", ");

@@ -4,7 +4,7 @@
 // arrow keys (or a pointer) a moment is chosen whose numbers stand below the chart.
 
 import uPlot from "./vendor/uPlot/uPlot.esm.js";
-import { brief, bytes, count, decimal, known, latency, speed } from "./text.js";
+import { brief, bytes, count, decimal, known, latency, speed, timeOfDay } from "./text.js";
 
 const MB = 1e6;
 /** A chart with fewer points is drawn as wide as if it had so many. */
@@ -60,8 +60,7 @@ const CHARTS = [
   },
 ];
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
-const clockShort = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+const hourAndMinute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
 const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** From 0 to a little above the highest value; to 1 where all is 0, so that nothing looks like something. */
@@ -69,9 +68,9 @@ const fromZero = (_, __, highest) => [0, known(highest) && highest > 0 ? highest
 
 /** Times of day for an axis, with seconds where there is less than a minute between two; none that the edge would cut. */
 function moments(plot, ticks) {
-  const format = ticks.length > 1 && ticks[1] - ticks[0] < 60 ? clock : clockShort;
+  const shown = ticks.length > 1 && ticks[1] - ticks[0] < 60 ? timeOfDay : (at) => hourAndMinute.format(at);
   const end = plot.over.clientWidth - HALF_LABEL_PX;
-  return ticks.map((at) => (plot.valToPos(at, "x") > end ? null : format.format(at * 1000)));
+  return ticks.map((at) => (plot.valToPos(at, "x") > end ? null : shown(at * 1000)));
 }
 
 /** Each value's mean with those before it, at most so many in all; what is not known stays so. */
@@ -180,7 +179,7 @@ class Chart {
         return entry;
       }),
     );
-    if (chosen) this.readout.append(clock.format(this.#data[0][index] * 1000));
+    if (chosen) this.readout.append(timeOfDay(this.#data[0][index] * 1000));
   }
 
   #key(event) {

@@ -1,8 +1,8 @@
 // The stream of events, and what to do when it does not come.
 //
-// EventSource connects again by itself after a network error, but not after an answer that is no stream (401, 503), and it
-// notices a daemon that is silent never. So silence is watched for here. A hidden tab holds no connection: browsers
-// allow a host only six, and nobody looks.
+// EventSource connects again by itself after a network error, but not after an answer that is no stream (401, 503), and a
+// daemon that is silent it never notices. So silence is watched for here; a moment without a stream, as there is one at
+// each reload of the daemon, is no news. A hidden tab holds no connection: browsers allow a host only six, and nobody looks.
 
 const SILENCE_MS = 3500;
 const RETRY_MS = 1000;
@@ -10,7 +10,8 @@ const RETRY_MS = 1000;
 export class Connection {
   #source = null;
   #heardAt = null;
-  #timer = null;
+  #silence = null;
+  #retry = null;
   #heard;
   #lost;
   #opened;
@@ -31,27 +32,28 @@ export class Connection {
     source.addEventListener("open", () => this.#opened());
     source.addEventListener("snapshot", (event) => {
       this.#heardAt = new Date();
-      this.#watch(SILENCE_MS);
+      this.#watch();
       this.#heard(JSON.parse(event.data));
     });
     source.addEventListener("error", () => {
-      this.#lost(this.#heardAt);
-      if (source.readyState === EventSource.CLOSED) this.#watch(RETRY_MS);
+      if (source.readyState === EventSource.CLOSED) this.#retry = setTimeout(() => this.#open(), RETRY_MS);
     });
-    this.#watch(SILENCE_MS);
+    this.#watch();
   }
 
   #close() {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#silence);
+    clearTimeout(this.#retry);
     this.#source?.close();
     this.#source = null;
   }
 
-  #watch(delayMs) {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+  /** Where nothing is heard for a while, say so, and ask anew: the stream may be one that will never speak again. */
+  #watch() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => {
       this.#lost(this.#heardAt);
       this.#open();
-    }, delayMs);
+    }, SILENCE_MS);
   }
 }

@@ -6,6 +6,7 @@ import { Connection } from "./connection.js";
 import { lose, show } from "./panels.js";
 import { Examples, Samples } from "./records.js";
 import { Settings } from "./settings.js";
+import { timeOfDay } from "./text.js";
 
 const THEMES = ["auto", "light", "dark"];
 const root = document.documentElement;
@@ -47,7 +48,6 @@ for (const button of document.querySelectorAll(".ranges button")) {
   });
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hour12: false });
 const main = document.getElementById("main");
 
 new Connection({
@@ -57,7 +57,7 @@ new Connection({
   },
   heard(snapshot) {
     main.classList.remove("stale");
-    document.getElementById("heard").textContent = `live, ${clock.format(new Date(snapshot.stats.time))}`;
+    document.getElementById("heard").textContent = `live, ${timeOfDay(new Date(snapshot.stats.time))}`;
     show(snapshot, (reason, opener) => examples.open(reason, opener));
     showAlerts(snapshot.alerts);
     samples.show(snapshot.stats.samples);

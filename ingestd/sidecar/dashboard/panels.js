@@ -1,7 +1,7 @@
 // The present, in words and numbers. What comes from the daemon is only ever set as text, never as markup; rows are made
 // once and then only their text changes, so a selection or a scroll position survives.
 
-import { bytes, count, decimal, duration, known, latency, plural, speed, visible, words } from "./text.js";
+import { bytes, count, decimal, duration, known, latency, plural, speed, timeOfDay, visible, words } from "./text.js";
 
 const byId = (id) => document.getElementById(id);
 const sum = (object) => Object.values(object).reduce((total, value) => total + value, 0);
@@ -71,7 +71,12 @@ function bars(body, entries, show, empty) {
   });
 }
 
-const about = (seconds) => `≈ ${duration(seconds)}`;
+// Values within some 20 % of each other count as equal, so that rows do not change places every second.
+const magnitude = (value) => Math.round(Math.log(Math.max(value, 1e-9)) / Math.log(1.2));
+const steadily = (entries) => [...entries].sort(([name, a], [other, b]) => magnitude(b) - magnitude(a) || name.localeCompare(other));
+
+/** An estimate: minutes are no part of one of hours. */
+const about = (seconds) => `≈ ${duration(seconds < 7200 ? seconds : Math.round(seconds / 3600) * 3600)}`;
 const byValue = (object) => Object.entries(object).sort(([, a], [, b]) => b - a);
 
 function state(snapshot) {
@@ -120,12 +125,12 @@ function traffic({ stats, recent, queue_limit_bytes: limit }) {
 
 function kinds({ stats, services, services_estimated: estimated }) {
   const quiet = "Nothing in the last seconds.";
-  bars(byId("by-format"), byValue(stats.format_received_per_second), speed, quiet);
-  bars(byId("by-transport"), byValue(stats.transport_received_per_second), speed, quiet);
+  bars(byId("by-format"), steadily(Object.entries(stats.format_received_per_second)), speed, quiet);
+  bars(byId("by-transport"), steadily(Object.entries(stats.transport_received_per_second)), speed, quiet);
   const levels = stats.level_received_per_second;
   bars(byId("by-level"), LEVELS.filter((level) => levels[level]).map((level) => [level, levels[level], level]), speed, quiet);
   const top = services.map((one) => [one.service === "" ? "(all others)" : visible(one.service), one.per_second]);
-  bars(byId("by-service"), top, speed, "No service in the last minute.");
+  bars(byId("by-service"), steadily(top), speed, "No service in the last minute.");
   setText(byId("services-note"), estimated ? "over the last minute, estimated" : "over the last minute");
 }
 
@@ -196,7 +201,7 @@ function workers({ stats, sources }) {
   fill(byId("processes"), rows, { empty: "No worker.", numeric: [2, 3, 4, 5, 6, 7, 8, 9], state: 1, columns: 10 });
   const restarts = `${plural(stats.worker_restarts, "worker")} and ${plural(stats.sidecar_restarts, "page process")} replaced since the start`;
   setText(byId("restarts"), stats.worker_restarts + stats.sidecar_restarts ? `${restarts}.` : "No process was replaced since the start.");
-  bars(byId("by-source"), sources.map((one) => [one.source, one.connections]), count, stats.connections.open ? "Who has opened them is not known yet." : "No connection is open.");
+  bars(byId("by-source"), steadily(sources.map((one) => [one.source, one.connections])), count, stats.connections.open ? "Who has opened them is not known yet." : "No connection is open.");
 }
 
 /** Everything that a snapshot says, but for charts, records and alerts. */
@@ -221,7 +226,7 @@ export function lose(since) {
   set({
     headline: "No answer from ingestd",
     detail: since
-      ? `The numbers below are from ${since.toLocaleTimeString()}. Trying again each second.`
+      ? `The numbers below are from ${timeOfDay(since)}. Trying again each second.`
       : "There has been no answer yet. Trying again each second.",
   });
   byId("findings").hidden = true;

@@ -46,6 +46,11 @@ export function duration(seconds) {
   return `${Math.floor(s / 86400 / 365)} years`;
 }
 
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
+/** The time of day of a Date or of UNIX milliseconds. */
+export const timeOfDay = (at) => clock.format(at);
+
 export const words = (name) => name.replaceAll("_", " ");
 export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 
