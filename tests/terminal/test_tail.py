@@ -19,6 +19,8 @@ from click.testing import CliRunner, Result
 
 from ingestd import config
 from ingestd.cli import main
+from ingestd.terminal.lines import LEVEL_STYLES
+from ingestd.visible import HIDDEN
 from tests.daemon import PATIENCE_S, Daemon, wait_for
 from tests.terminal.segments import frame, record, write
 
@@ -201,6 +203,31 @@ def on_a_terminal(data: Path, *options: str, **environment: str) -> bytes:
     finally:
         os.close(primary)
         os.close(secondary)
+
+
+HOSTILE = "<script>alert(1)</script>\x1b]0;owned\x07\x1b[2J\r\nforged\u202e\u2066\x9b31m\x7f\ufeff\U000e0041"
+
+
+def test_hostile_records_reach_a_terminal_as_text(tmp_path: Path) -> None:
+    """As they were sent over the wire, in every part of a record, and in formats that take text as it is."""
+    with Daemon(tmp_path, server__workers=1) as daemon:
+        record = {"service": f"s{HOSTILE}", "message": f"m{HOSTILE}", f"k{HOSTILE}": [f"v{HOSTILE}"]}
+        daemon.send(json.dumps(record).encode() + b"\n")
+        daemon.send(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        daemon.send(b"INGEST/1 raw\n" + HOSTILE.replace("\n", " ").encode() + b"\n")
+        daemon.send(b"<11>1 2026-11-21T00:00:00Z h a - - - " + HOSTILE.replace("\n", " ").encode() + b"\n")
+        assert daemon.wait_settled(4)["written"] == 4
+        for options in ([], ["--json"], ["--color=never"]):
+            shown = on_a_terminal(daemon.data, *options).decode()
+            assert shown.count("\n") == 4
+            assert "<script>alert(1)</script>" in shown
+            ours = re.sub(r"\x1b\[[0-9;]*m|\r\n", "", shown)  # colours, and the ends of lines
+            assert not HIDDEN.search(ours)
+        coloured = on_a_terminal(daemon.data).decode()
+        styles = set(re.findall(r"\x1b\[([0-9;]*)m", coloured))
+        assert styles <= {"", "0", "1", "2", "7", "27", *LEVEL_STYLES.values()}
+        said = invoke(daemon.data, "--json").stdout.splitlines()
+        assert [json.loads(line) for line in said] == daemon.records()
 
 
 def test_colours_only_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
