@@ -30,8 +30,13 @@ def completion(shell: str, program: str) -> None:
     zsh:   eval "$(ingestd completion zsh)"                      in ~/.zshrc, behind compinit
     fish:  ingestd completion fish > ~/.config/fish/completions/ingestd.fish
     """
+    click.echo(script(shell, program))
+
+
+def script(shell: str, program: str) -> str:
+    """The script of one of `SHELLS` for one of `PROGRAMS`."""
     found = get_completion_class(shell)
     assert found is not None, shell
-    script = found(click.Command(program), {}, program, f"_{program.upper()}_COMPLETE")
+    made = found(click.Command(program), {}, program, f"_{program.upper()}_COMPLETE")
     # Without click's own look at the version of bash: this may run where the shell is not, to make a package.
-    click.echo(script.source_template % script.source_vars())
+    return made.source_template % made.source_vars()

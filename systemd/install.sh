@@ -82,17 +82,8 @@ install_units() {
 }
 
 install_for_people() { # manual pages and completions, made by the program that was just installed
-  share=$DESTDIR$PREFIX/share
-  python=$DESTDIR$venv/bin/python
-  "$python" -m ingestd.manual "$share/man" >/dev/null
-  mkdir -p "$share/bash-completion/completions" "$share/zsh/site-functions" "$share/fish/vendor_completions.d"
-  for command in ingestd loadgen; do
-    completion() { "$python" -m ingestd completion "$1" --program "$command"; }
-    completion bash >"$share/bash-completion/completions/$command"
-    completion zsh >"$share/zsh/site-functions/_$command"
-    completion fish >"$share/fish/vendor_completions.d/$command.fish"
-  done
-  say "manual pages and completions in $share"
+  "$DESTDIR$venv/bin/python" -m ingestd.share "$DESTDIR$PREFIX/share"
+  say "manual pages and completions in $DESTDIR$PREFIX/share"
 }
 
 make_user() {

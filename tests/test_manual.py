@@ -77,6 +77,17 @@ def test_mandoc_has_no_complaint(files: list[Path]) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_all_that_is_installed_for_people(tmp_path: Path, files: list[Path]) -> None:
+    subprocess.run([sys.executable, "-m", "ingestd.share", str(tmp_path)], check=True, timeout=PATIENCE_S)
+    written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {f"man/{path.parent.name}/{path.name}" for path in files} | {
+        *("bash-completion/completions/ingestd", "bash-completion/completions/loadgen"),
+        *("zsh/site-functions/_ingestd", "zsh/site-functions/_loadgen"),
+        *("fish/vendor_completions.d/ingestd.fish", "fish/vendor_completions.d/loadgen.fish"),
+    }
+    assert all((tmp_path / path).stat().st_size for path in written)
+
+
 def test_what_roff_would_read_into_text() -> None:
     assert manual.escaped(r"a\n -x 'y' `z` …") == r"a\en \-x \(aqy\(aq \(gaz\(ga \[u2026]"
     assert manual.escaped(".TH") == r"\&.TH"

@@ -98,6 +98,14 @@ def test_a_package_is_made_under_destdir(installed: Box) -> None:
     assert (
         installed.run("readlink", "/root/package/usr/bin/ingestd").strip() == "/usr/lib/ingestd/bin/ingestd"
     )
+    share = "/root/package/usr/share"
+    assert "ingestd.toml(5)" in installed.run("cat", f"{share}/man/man1/ingestd-tail.1").replace(r"\fR", "")
+    for file in (
+        "bash-completion/completions/ingestd",
+        "zsh/site-functions/_loadgen",
+        "man/man5/ingestd.toml.5",
+    ):
+        installed.run("test", "-s", f"{share}/{file}")
     installed.run("make", "-C", SOURCES, "uninstall-service", "DESTDIR=/root/package", "PREFIX=/usr")
     assert "ingestd" not in installed.run("find", "/root/package/usr")
 
