@@ -33,6 +33,7 @@ PARTS: Final = (
     "overload",
     "slow",
     "ack",
+    "observed",
     "fairness",
     "client",
     "profile",
@@ -64,6 +65,7 @@ class Run:
             "overload": lambda: self._load(scenarios.udp_overload(self._plan)),
             "slow": lambda: self._load(scenarios.slow_writer(self._plan)),
             "ack": self._acknowledged,
+            "observed": self._observed,
             "fairness": self._fairness,
             "client": self._client,
             "profile": self._profile,
@@ -87,6 +89,11 @@ class Run:
 
     def _acknowledged(self) -> None:
         loads, self.outcome.acknowledged = scenarios.acknowledged(self._plan)
+        for load in loads:
+            self._load(load)
+
+    def _observed(self) -> None:
+        loads, self.outcome.observed = scenarios.observed(self._plan)
         for load in loads:
             self._load(load)
 

@@ -44,9 +44,13 @@ class Use(NamedTuple):
 
 
 class Daemon:
-    """One daemon with a folder of its own. `settings` are `section.key` and value, over the benchmark's defaults."""
+    """One daemon with a folder of its own. `settings` are `section.key` and value, over the benchmark's defaults.
 
-    def __init__(self, folder: Path, certs: Path, **settings: object) -> None:
+    `document` is its configuration file.
+    """
+
+    def __init__(self, folder: Path, certs: Path, document: str = "", **settings: object) -> None:
+        self._document = document
         self.folder = folder
         self.data = folder / "data"
         self._log = folder / "daemon.log"
@@ -69,7 +73,7 @@ class Daemon:
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True)
         config = self.folder / "ingestd.toml"
-        config.touch()
+        config.write_text(self._document)
         sets = [f"--set={key}={value}" for key, value in self._settings.items()]
         command = [sys.executable, "-m", "ingestd", "run", "-c", str(config), *sets]
         with self._log.open("wb") as log:
@@ -141,6 +145,12 @@ class Daemon:
 
     def worker_pids(self) -> list[int]:
         return [worker["pid"] for worker in self.stats()["workers"]]
+
+    def sidecar_pid(self) -> int:
+        """Of the newest child of the supervisor that is no worker."""
+        supervisor = self._process.pid
+        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+        return max(set(map(int, children)) - set(self.worker_pids()))
 
     def use(self) -> Use:
         """What the workers used since they began."""

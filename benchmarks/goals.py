@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.load import MIXED
-from benchmarks.outcome import Acknowledged, ClientCost, Fairness, Goal, Load, Outcome
+from benchmarks.outcome import Acknowledged, ClientCost, Fairness, Goal, Load, Observed, Outcome
 from benchmarks.scenarios import UDP_RATE, median
 
 #: Per record of the workers, by format.
@@ -33,6 +33,9 @@ CLIENT_US: Final = 0.5
 #: Acknowledged beside streamed: of its throughput at least, of its CPU at most.
 ACK_THROUGHPUT: Final = 0.8
 ACK_CPU: Final = 1.15
+#: With alert rules, dashboards and scrapes beside without: of its throughput at least; and what the sidecar may use.
+OBSERVED_THROUGHPUT: Final = 0.95
+SIDECAR_SHARE: Final = 0.1
 #: From a batch's being due to its ACK, at a tenth of the largest load.
 ACK_P50_S: Final = 0.010
 ACK_P99_S: Final = 0.050
@@ -48,6 +51,8 @@ def judge(outcome: Outcome) -> list[Goal]:
     goals = [goal for load in outcome.loads for goal in (*_of(load), *_mixed(load, outcome))]
     if outcome.acknowledged is not None:
         goals += _acknowledged(outcome.acknowledged)
+    if outcome.observed is not None:
+        goals += _observed(outcome.observed)
     goals += [_fairness(found) for found in outcome.fairness]
     goals += [_client(cost) for cost in outcome.clients]
     if outcome.startups_s:
@@ -132,6 +137,16 @@ def _acknowledged(found: Acknowledged) -> Iterator[Goal]:
     for which, taken_s, limit_s in (("p50", found.p50_s, ACK_P50_S), ("p99", found.p99_s, ACK_P99_S)):
         at = f"{name}, {found.rate:,}/s: ACK {which}"
         yield Goal(at, f"< {limit_s * 1e3:.0f} ms", f"{taken_s * 1e3:.1f} ms", taken_s < limit_s)
+
+
+def _observed(found: Observed) -> Iterator[Goal]:
+    name = "json TLS, 20 rules, 5 dashboards, a scrape a second"
+    least = f">= {OBSERVED_THROUGHPUT:.0%} of without"
+    yield Goal(
+        f"{name}: records/s", least, f"{found.throughput:.1%}", found.throughput >= OBSERVED_THROUGHPUT
+    )
+    limit = f"< {SIDECAR_SHARE:.0%} of a core"
+    yield Goal(f"{name}: sidecar", limit, f"{found.sidecar_share:.1%}", found.sidecar_share < SIDECAR_SHARE)
 
 
 def _fairness(found: Fairness) -> Goal:

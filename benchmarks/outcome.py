@@ -120,6 +120,20 @@ class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
     p99_s: float
 
 
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """JSON with twenty alert rules, five dashboards and a scrape each second beside JSON without, as ratios: the median
+    of the turns.
+
+    `sidecar_share` is of one core, the most of any turn; `snapshots` and `scrapes` are what was answered in all.
+    """
+
+    throughput: float
+    cpu: float
+    sidecar_share: float
+    snapshots: int
+    scrapes: int
+
+
 class ClientCost(msgspec.Struct, frozen=True, kw_only=True):
     """What the client library costs, in CPU per record: the thread that hands over, and all threads to the last ACK."""
 
@@ -169,6 +183,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     anatomies: list[Anatomy] = []
     clients: list[ClientCost] = []
     acknowledged: Acknowledged | None = None
+    observed: Observed | None = None
     fairness: list[Fairness] = []
     skipped: list[Skipped] = []
     goals: list[Goal] = []

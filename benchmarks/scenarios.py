@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,10 +18,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from benchmarks import numbered, procfs, validation
+from benchmarks import numbered, procfs, rules, validation
 from benchmarks.daemon import WORKERS, Daemon
 from benchmarks.load import MIXED, RECORDS_PER_DATAGRAM, Offer, Sent, Target, Verdict, send, verify
-from benchmarks.outcome import Acknowledged, Load
+from benchmarks.observed import Audience, Share
+from benchmarks.outcome import Acknowledged, Load, Observed
 from benchmarks.yardstick import Yardstick
 
 #: zstd level at which the writer takes a fraction of what the loop can decode: a slow disk, without a slow disk.
@@ -32,6 +34,10 @@ UDP_RATE: Final = 500_000
 STREAMED: Final = "json TLS, streamed beside"
 ACKNOWLEDGED: Final = "json TLS, acknowledged"
 TURNS: Final = 2
+
+#: The same records without and with rules, dashboards and a Prometheus.
+UNOBSERVED: Final = "json TLS, unobserved beside"
+OBSERVED: Final = "json TLS, observed"
 
 #: What is sent over TLS; those of `SUSTAINED` for longer. A mixed load is all the others at once.
 FORMATS: Final = ("json", "raw", "syslog", "protobuf", "avro", "journald", MIXED)
@@ -56,11 +62,11 @@ class Plan(NamedTuple):
 
 
 @contextmanager
-def fresh(plan: Plan, **settings: object) -> Iterator[Daemon]:
+def fresh(plan: Plan, document: str = "", **settings: object) -> Iterator[Daemon]:
     """A daemon in a folder that goes when it is done, for a load leaves gigabytes."""
     folder = plan.folder / "daemon"
     try:
-        with Daemon(folder, plan.certs, **settings) as daemon:
+        with Daemon(folder, plan.certs, document, **settings) as daemon:
             yield daemon
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -103,6 +109,29 @@ def acknowledged(plan: Plan) -> tuple[list[Load], Acknowledged]:
         rate=rate,
         p50_s=latencies_s[len(latencies_s) // 2],
         p99_s=latencies_s[len(latencies_s) * 99 // 100],
+    )
+
+
+def observed(plan: Plan) -> tuple[list[Load], Observed]:
+    """Without and with twenty alert rules, five dashboards and a scrape each second, in turns."""
+    pairs = []
+    shares: list[float] = []
+    seen = Counter[str]()
+    for _ in range(TURNS):
+        with fresh(plan) as daemon:
+            plain = _drive(daemon, plan, UNOBSERVED, "json", "tls", Offer(plan.format_s))
+        with fresh(plan, rules.document()) as daemon, Audience(daemon.port("http")) as audience:
+            sender = partial(_send_observed, shares=shares)
+            watched = _drive(daemon, plan, OBSERVED, "json", "tls", Offer(plan.format_s), sender=sender)
+            seen.update(snapshots=audience.snapshots, scrapes=audience.scrapes)
+        pairs.append((plain, watched))
+    best = [min(loads, key=lambda load: load.scaled_us) for loads in zip(*pairs, strict=True)]
+    return best, Observed(
+        throughput=median([watched.records_per_s / plain.records_per_s for plain, watched in pairs]),
+        cpu=median([watched.scaled_us / plain.scaled_us for plain, watched in pairs]),
+        sidecar_share=max(shares),
+        snapshots=seen["snapshots"],
+        scrapes=seen["scrapes"],
     )
 
 
@@ -227,6 +256,14 @@ def _send_numbered(
     port, ca = daemon.port("tcp"), plan.certs / "ca.crt"
     sent, taken_s = numbered.send(port, ca, offer, _report(plan, name))
     latencies_s += taken_s
+    return sent
+
+
+def _send_observed(daemon: Daemon, *given: Any, shares: list[float]) -> Sent:
+    """As `_send`; `shares` gets what the sidecar used meanwhile."""
+    sidecar = Share(partial(procfs.run_s, daemon.sidecar_pid()))
+    sent = _send(daemon, *given)
+    shares.append(sidecar.end())
     return sent
 
 

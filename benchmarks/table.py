@@ -87,7 +87,8 @@ def tables(outcome: Outcome) -> list[Table]:
     made = [
         _loads("Every format over TLS", over_tls),
         _loads(
-            "UDP, a slow writer, acknowledgements", [load for load in outcome.loads if load not in over_tls]
+            "UDP, a slow writer, acknowledgements, onlookers",
+            [load for load in outcome.loads if load not in over_tls],
         ),
         _of("Peers", _PEER_COLUMNS, sorted(outcome.peers, key=lambda peer: peer.format)),
         _of("Client library, JSON over TLS, spooled and acknowledged", _CLIENT_COLUMNS, outcome.clients),
@@ -169,6 +170,11 @@ def _small(outcome: Outcome) -> list[tuple[str, ...]]:
     if outcome.startups_s:
         each = ", ".join(f"{taken_s:.2f}" for taken_s in outcome.startups_s)
         rows.append((f"exec to ready, median of {each} s", f"{median(outcome.startups_s):.2f} s"))
+    if outcome.observed:
+        found = outcome.observed
+        rows.append(("CPU per record with rules and onlookers, of that without", f"{found.cpu:.1%}"))
+        rows.append(("CPU of the sidecar then, share of one core", f"{found.sidecar_share:.1%}"))
+        rows.append(("snapshots and scrapes answered then", f"{found.snapshots}, {found.scrapes}"))
     if outcome.idle_shares:
         each = ", ".join(f"{share:.2%}" for share in outcome.idle_shares)
         rows.append(("CPU of an idle worker, share of one core, each", each))
