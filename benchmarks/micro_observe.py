@@ -62,7 +62,7 @@ def _case(conditions: Sequence[Condition] | None) -> Callable[[bytes], None]:
         nonlocal due_s
         context = enrichment.at(_RECEIVED_AT, "unknown", observer.wants_columns)
         for encoded in json_format.encode(block, context):
-            observer.see(observer.look(encoded))
+            observer.take(encoded)
         if (now_s := time.perf_counter()) >= due_s:
             due_s = now_s + FLUSH_S
             observer.flush()

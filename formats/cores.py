@@ -6,7 +6,9 @@ them all in a few calls, 16 ns a record for both, where counting the texts one l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Final, Protocol
 
 import numpy as np
@@ -16,18 +18,22 @@ from formats.levels import LEVELS
 
 Letters = NDArray[np.uint8]
 
-#: Numbers of records, from 0; None stands for all of them.
+#: Numbers of records, from 0, ascending; None stands for all of them.
 Numbers = Sequence[int] | None
 
 _LF: Final = 0x0A
 _LETTERS: Final = {level: ord(level[0]) for level in LEVELS}
-_FEW: Final = 64  # are counted as texts: a call of numpy takes a microsecond
+
+#: Fewer are counted as texts: a call of numpy takes a microsecond.
+FEW: Final = 128
 
 
 class Columns(Protocol):
     """Three fields of some records, in their order. `len` tells how many these are."""
 
     def __len__(self) -> int: ...
+    @property
+    def levels(self) -> list[str]: ...
     @property
     def letters(self) -> Letters: ...
     def services(self, numbers: Numbers) -> list[str]: ...
@@ -37,19 +43,19 @@ class Columns(Protocol):
 class Lists:
     """Columns that are there as lists."""
 
-    __slots__ = ("_levels", "_messages", "_services")
+    __slots__ = ("_messages", "_services", "levels")
 
     def __init__(self, levels: list[str], services: list[str], messages: list[str]) -> None:
-        self._levels = levels
+        self.levels = levels
         self._services = services
         self._messages = messages
 
     def __len__(self) -> int:
-        return len(self._levels)
+        return len(self.levels)
 
     @property
     def letters(self) -> Letters:
-        return letters_of(self._levels)
+        return letters_of(self.levels)
 
     def services(self, numbers: Numbers) -> list[str]:
         return pick(self._services, numbers)
@@ -61,23 +67,45 @@ class Lists:
 class Joined:
     """The columns of records behind each other."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_parts", "_starts")
 
-    def __init__(self, first: Columns, second: Columns) -> None:
-        self._parts: list[Columns] = [*(first._parts if isinstance(first, Joined) else (first,)), second]
+    def __init__(self) -> None:
+        self._parts: list[Columns] = []
+        self._starts = [0]
+
+    def append(self, columns: Columns) -> None:
+        """Add those of the records that follow."""
+        self._parts.append(columns)
+        self._starts.append(self._starts[-1] + len(columns))
 
     def __len__(self) -> int:
-        return sum(map(len, self._parts))
+        return self._starts[-1]
+
+    @property
+    def levels(self) -> list[str]:
+        return [level for part in self._parts for level in part.levels]
 
     @property
     def letters(self) -> Letters:
-        return np.concatenate([part.letters for part in self._parts])
+        return letters_of(self.levels)
 
     def services(self, numbers: Numbers) -> list[str]:
-        return pick([service for part in self._parts for service in part.services(None)], numbers)
+        return [service for part, own in self._split(numbers) for service in part.services(own)]
 
     def messages(self, numbers: Numbers) -> list[str]:
-        return pick([message for part in self._parts for message in part.messages(None)], numbers)
+        return [message for part, own in self._split(numbers) for message in part.messages(own)]
+
+    def _split(self, numbers: Numbers) -> Iterator[tuple[Columns, Numbers]]:
+        """The parts, and which of their own records are meant; numbers ascend."""
+        if numbers is None:
+            yield from zip(self._parts, repeat(None))
+            return
+        first = 0
+        for part, start, end in zip(self._parts, self._starts, self._starts[1:], strict=False):
+            last = bisect_left(numbers, end, first)
+            if first < last:
+                yield part, [number - start for number in numbers[first:last]]
+            first = last
 
 
 NO_COLUMNS: Final = Lists([], [], [])

@@ -26,7 +26,7 @@ from formats.cores import NO_COLUMNS, Columns
 from formats.errors import DecodeError
 from formats.levels import LEVELS
 from formats.mapping import Mapper, decode_array, decode_object
-from formats.record import Context, Encoded, Row, Sink
+from formats.record import Context, Encoded, Row, Sink, tally
 
 _JOINT = re.compile(rb"\}\n\{")
 _JOINT_CRLF = re.compile(rb"\}\r\n\{")
@@ -75,14 +75,19 @@ _Absent = Annotated[int, Meta(ge=1, le=0)]
 class _Columns:
     """The columns of decoded records, each made when it is asked for."""
 
-    __slots__ = ("_records", "letters")
+    __slots__ = ("_letters", "_records", "levels")
 
-    def __init__(self, records: list[Canonical], letters: cores.Letters) -> None:
+    def __init__(self, records: list[Canonical], levels: list[str], letters: cores.Letters | None) -> None:
         self._records = records
-        self.letters = letters
+        self._letters = letters
+        self.levels = levels
 
     def __len__(self) -> int:
         return len(self._records)
+
+    @property
+    def letters(self) -> cores.Letters:
+        return cores.letters_of(self.levels) if self._letters is None else self._letters
 
     def services(self, numbers: cores.Numbers) -> list[str]:
         return [record.service for record in self._of(numbers)]
@@ -139,9 +144,11 @@ def _splice(block: bytes, context: Context, carried: frozenset[str]) -> Encoded 
     bounds = timestamps.bounds([record.timestamp for record in records])
     if bounds is None:
         return None
-    letters = cores.letters_of([record.level for record in records])
+    levels = [record.level for record in records]
+    letters = cores.letters_of(levels) if number >= cores.FEW else None
+    counts = tally(levels) if letters is None else cores.tally(letters)
     services = {record.service for record in records}
-    columns: Columns = _Columns(records, letters) if context.columns else NO_COLUMNS
+    columns: Columns = _Columns(records, levels, letters) if context.columns else NO_COLUMNS
     del records  # as large as the block itself: do not hold both for nothing
     opening = b"{" + context.prefix("json", carried)
     # A replacement without a backslash is taken as it is, at full speed.
@@ -155,9 +162,7 @@ def _splice(block: bytes, context: Context, carried: frozenset[str]) -> Encoded 
     chunks = [opening, body, b"\n"]
     first, last = bounds
     nbytes = sum(map(len, chunks))
-    return Encoded(
-        "json", chunks, nbytes, number, cores.tally(letters), services, first, last, columns=columns
-    )
+    return Encoded("json", chunks, nbytes, number, counts, services, first, last, columns=columns)
 
 
 @lru_cache(64)

@@ -170,7 +170,7 @@ class Encoded(msgspec.Struct, gc=False):
     def append(self, other: "Encoded") -> None:
         """Append what came after."""
         if other.records:
-            self.columns = Joined(self.columns, other.columns) if self.records else other.columns
+            self._append_columns(other.columns)
         self.chunks += other.chunks
         self.nbytes += other.nbytes
         self.records += other.records
@@ -178,6 +178,17 @@ class Encoded(msgspec.Struct, gc=False):
         self.heartbeats += other.heartbeats
         if other.records:
             self.count(other.levels, other.services, other.first, other.last)
+
+    def _append_columns(self, columns: Columns) -> None:
+        """Before the records themselves are counted."""
+        if not self.records:
+            self.columns = columns
+            return
+        if not isinstance(self.columns, Joined):
+            joined = Joined()
+            joined.append(self.columns)
+            self.columns = joined
+        self.columns.append(columns)
 
     def count(self, levels: Mapping[str, int], services: Iterable[str], first: str, last: str) -> None:
         """Take note of records that were appended."""

@@ -20,7 +20,7 @@ from formats import FORMATS
 from formats.batches import unpack
 from formats.errors import FrameError
 from formats.record import Encoded, Enrichment, Reject
-from ingestd.observe.observer import Seen
+from ingestd.observe.sight import Sight
 from ingestd.pace import Pace
 from ingestd.pipeline import Pipeline, now
 from ingestd.schema.rules import UNCHECKED, Rules
@@ -38,13 +38,13 @@ _REJECT_BYTES = 300
 class Decoded:
     """What became of one batch so far: good records and what was refused, with the time of receipt."""
 
-    __slots__ = ("_kept", "blocks", "held_bytes", "received_at", "received_ns", "rejects", "seen", "unkept")
+    __slots__ = ("_kept", "blocks", "held_bytes", "received_at", "received_ns", "rejects", "sight", "unkept")
 
-    def __init__(self) -> None:
+    def __init__(self, sight: Sight) -> None:
+        self.sight = sight
         self.received_ns = time.monotonic_ns()
         self.received_at = now()
         self.blocks: list[Encoded] = []
-        self.seen: list[Seen] = []
         self.rejects: list[Reject] = []  # what never came as far as a decoder
         self.unkept: Counter[tuple[str, str]] = Counter()  # refused and not kept, by format and reason
         self.held_bytes = 0
@@ -104,9 +104,9 @@ class BatchDoor:
 
     def decode(self, payload: bytes) -> Generator[None, None, Decoded]:
         """All records of a batch, in steps."""
-        self._decoded = decoded = Decoded()
-        framer = self._format.framer(self._limit_bytes)
         observer = self._pipeline.observer
+        self._decoded = decoded = Decoded(observer.sight())
+        framer = self._format.framer(self._limit_bytes)
         context = self._enrichment.at(decoded.received_at, self._pipeline.service, observer.wants_columns)
 
         def feed(data: bytes) -> None:
@@ -118,7 +118,7 @@ class BatchDoor:
             for encoded in self._format.encode(block, context):
                 checked = self._rules.check(encoded)
                 if checked.records:
-                    decoded.seen.append(observer.look(checked))
+                    decoded.sight.add(checked)
                 decoded.add(checked)
 
         try:
@@ -135,7 +135,7 @@ class BatchDoor:
 
     def unreadable(self, payload: bytes, reason: str, detail: str) -> Decoded:
         """A batch that cannot be read at all."""
-        decoded = Decoded()
+        decoded = Decoded(self._pipeline.observer.sight())
         decoded.rejects.append(Reject(reason, payload[:_EXCERPT_BYTES], detail))
         return decoded
 
@@ -143,5 +143,5 @@ class BatchDoor:
         """Count and queue one batch."""
         batches = [Batch(block, self.transport, decoded.received_ns) for block in decoded.blocks]
         pack = Pack(batches, mark)
-        self._pipeline.take_pack(self, pack, decoded.seen, decoded.rejects, decoded.received_at)
+        self._pipeline.take_pack(self, pack, decoded.sight, decoded.rejects, decoded.received_at)
         self._pipeline.count_unkept(self, decoded.unkept)

@@ -11,7 +11,7 @@ accounts for it, one queue item hands it on. Nothing here is per record but the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -19,7 +19,8 @@ from formats import FORMATS
 from formats.errors import FrameError
 from formats.record import Encoded, Enrichment, Reject
 from ingestd.accounting import Ledger
-from ingestd.observe.observer import Observer, Seen
+from ingestd.observe.observer import Observer
+from ingestd.observe.sight import Sight
 from ingestd.samples import Sampler
 from ingestd.schema.rules import UNCHECKED, Rules
 from ingestd.store.batch import Batch, Event, Pack, Rejected, Writer
@@ -69,7 +70,7 @@ class Pipeline:
             if encoded.heartbeats:
                 self._hear(encoded, door)
             if encoded.records:
-                observer.see(observer.look(encoded))
+                observer.take(encoded)
                 self._sampler.offer(encoded.format, encoded.chunks, received_ns)
                 self._queued(encoded.nbytes)
                 self._writer.append(Batch(encoded, door.transport, received_ns))
@@ -77,13 +78,12 @@ class Pipeline:
                 self._reject(door, encoded.format, encoded.rejects, received_at)
 
     def take_pack(
-        self, sender: Sender, pack: Pack, seen: Iterable[Seen], rejects: list[Reject], received_at: str
+        self, sender: Sender, pack: Pack, sight: Sight, rejects: list[Reject], received_at: str
     ) -> None:
-        """Count and queue one numbered batch, already decoded, of which so much was `seen`; `rejects` never reached a
+        """Count and queue one numbered batch, already decoded, and what was seen of it; `rejects` never reached a
         decoder."""
         self.ledger.beat(time.monotonic_ns())
-        for each in seen:
-            self.observer.see(each)
+        self.observer.take_in(sight)
         for batch in pack.batches:
             encoded = batch.encoded
             self.ledger.received(encoded, batch.transport)

@@ -116,6 +116,11 @@ class LevelMatches:
             kept[service] += number
         return kept
 
+    def add_match(self, match: Match) -> None:
+        """Take note of records that are gathered already, `Match.rule` the level."""
+        samples = {match.service: match.sample} if match.sample else {}
+        self.add(match.rule, {match.service: match.count}, samples, match.first_received_ns)
+
     def take(self) -> list[Match]:
         """All of them, `Match.rule` the level; from now on there are none."""
         for level, counts in self._records.items():

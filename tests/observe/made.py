@@ -65,7 +65,7 @@ class Observed:
         context = Enrichment({"hostname": b'"vm"'}).at(RECEIVED_AT, "unknown", self.observer.wants_columns)
         for encoded in FORMATS[format_].encode(data, context):
             if encoded.records:
-                self.observer.see(self.observer.look(encoded))
+                self.observer.take(encoded)
 
     def flush(self) -> None:
         """Let the timer pass."""

@@ -9,8 +9,9 @@ import pytest
 
 import formats.heartbeats
 from ingestd.observe.condition import Condition
+from ingestd.observe.gathered import MAX_SERVICES
 from ingestd.observe.messages import OTHERS, SAMPLE_BYTES, Heartbeat
-from ingestd.observe.observer import MAX_HEARTBEATS, MAX_REJECTS, MAX_SERVICES, MAX_SOURCES
+from ingestd.observe.observer import MAX_HEARTBEATS, MAX_REJECTS, MAX_SOURCES
 from tests.observe.made import Observed, block, errors, record
 
 

@@ -1,0 +1,82 @@
+"""Records by service: all up to some 20,000 a second, and above that those of one block in `COUNT_EVERY`.
+
+Its numbers then stand for those of the blocks between. Names are told of every block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from formats.record import Encoded
+from ingestd.observe.block import Block, tally
+from ingestd.observe.gathered import MAX_SERVICES
+from ingestd.observe.messages import OTHERS
+from ingestd.stats import Slot, index
+
+#: Between two observations, which are a tenth of a second apart.
+COUNTED_RECORDS: Final = 2_000
+COUNT_EVERY: Final = 32
+
+_CUT: Final = index("ingestd_observations_cut_total", "service")
+
+
+class _Turn:
+    """Whose turn it is to be counted, among all blocks of a worker."""
+
+    def __init__(self) -> None:
+        self.exact_left = COUNTED_RECORDS  # records before only some blocks are counted
+        self.blocks_left = 0  # until one is counted again
+        self.uncounted = 0  # records since one was counted
+
+
+class ServiceCounts:
+    """Since they were last taken. With a `before`, for which they are, whose turn it is is decided there."""
+
+    def __init__(self, slot: Slot, before: ServiceCounts | None = None) -> None:
+        self._slot = slot
+        self._turn: _Turn = _Turn() if before is None else before._turn
+        self._counts: dict[str, float] = {}
+        self.estimated = False
+
+    @property
+    def due(self) -> bool:
+        """Whether the next block should be counted."""
+        return self._turn.exact_left > 0 or self._turn.blocks_left <= 0
+
+    def add(self, encoded: Encoded) -> None:
+        """Count a block, or take note of its services."""
+        names, records = encoded.services, encoded.records
+        if len(names) == 1:
+            self._add(dict.fromkeys(names, records), 1)
+        elif self.due:
+            turn = self._turn
+            weight = 1 + turn.uncounted / records
+            self.estimated |= weight > 1
+            turn.uncounted, turn.blocks_left = 0, COUNT_EVERY
+            turn.exact_left -= records
+            self._add(tally(Block(encoded).services_of(None), names), weight)
+        else:
+            self._turn.blocks_left -= 1
+            self._turn.uncounted += records
+            if not names <= self._counts.keys():
+                self._add(dict.fromkeys(names, 0), 1)
+
+    def _add(self, counts: Mapping[str, float], weight: float) -> None:
+        services = self._counts
+        for name, records in counts.items():
+            if name not in services and len(services) >= MAX_SERVICES:
+                self._slot.add(_CUT)
+                name = OTHERS
+            services[name] = services.get(name, 0) + records * weight
+
+    def take_in(self, other: ServiceCounts) -> None:
+        """What was counted there is received."""
+        self._add(other._counts, 1)
+        self.estimated |= other.estimated
+
+    def take(self) -> dict[str, int]:
+        """Records by service; from now on there are none."""
+        counts, self._counts = self._counts, {}
+        self._turn.exact_left, self.estimated = COUNTED_RECORDS, False
+        return {name: round(records) for name, records in counts.items()}
