@@ -16,9 +16,11 @@ import pytest
 
 from ingestd.rings import RESOLUTIONS, Point, Rings
 from ingestd.sidecar import Setting
+from ingestd.sidecar.live import Snapshot
 from ingestd.sidecar.stream import MOST_LISTENERS
 from tests.daemon import wait_for
 from tests.sidecar.served import Served, Workers, make_view, move_block
+from tests.sidecar.test_report import inside
 
 
 def ask(served: Served) -> socket.socket:
@@ -113,6 +115,14 @@ def test_the_history_of_another_sidecar_goes_on(workers: Workers, listener: sock
 def test_every_field_of_a_point_is_documented() -> None:
     text = (Path(__file__).parent.parent.parent / "docs/metrics.md").read_text(encoding="utf-8")
     assert [name for name in Point._fields if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in inside(Snapshot) if not name.startswith(("stats.", "alerts."))]
+)
+def test_every_field_of_a_snapshot_is_documented(name: str) -> None:
+    text = (Path(__file__).parent.parent.parent / "docs/metrics.md").read_text(encoding="utf-8")
+    assert f"| `{name}` |" in text.partition("## Fields of /api/snapshot")[2]
 
 
 @pytest.mark.parametrize(

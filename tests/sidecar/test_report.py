@@ -212,20 +212,20 @@ def test_the_law_holds_in_every_answer_while_a_worker_counts(served: Served, mov
     assert before > 0, f"process {mover} did not count"
 
 
-def _inside(kind: Any, name: str) -> Iterator[str]:
+def inside(kind: Any, name: str = "") -> Iterator[str]:
     """The fields within a value of this type, by their paths below `name`."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         for field in msgspec.structs.fields(kind):
             path = f"{name}.{field.name}".removeprefix(".")
             yield path
-            yield from _inside(field.type, path)
+            yield from inside(field.type, path)
     elif get_origin(kind) is dict:
-        yield from _inside(get_args(kind)[1], f"{name}.*")
+        yield from inside(get_args(kind)[1], f"{name}.*")
     elif get_origin(kind) is list:
-        yield from _inside(get_args(kind)[0], f"{name}[]")
+        yield from inside(get_args(kind)[0], f"{name}[]")
 
 
-@pytest.mark.parametrize("name", list(_inside(Report, "")))
+@pytest.mark.parametrize("name", list(inside(Report)))
 def test_every_field_is_documented(name: str) -> None:
     rows = re.findall(r"^\| `([^`]+)` \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
     assert name in rows, f"docs/metrics.md has no row for {name}"
