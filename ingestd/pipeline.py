@@ -205,7 +205,7 @@ class Door:
         rest = self._framer.finish()
         self._refuse_oversize()
         encoded = self.encode(rest, self.enrichment.at(now(), ""))
-        if not any(block.records or block.rejects for block in encoded):
+        if not any(block.records or block.rejects or block.heartbeats for block in encoded):
             return  # nothing, or white space that no format takes for a record
         if clean and self._is_whole(rest, encoded):
             self._pipeline.take(self, rest)

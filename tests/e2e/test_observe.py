@@ -72,13 +72,15 @@ def test_heartbeats_are_told_and_not_stored(tmp_path: Path) -> None:
     with daemon_with(tmp_path / "d", "") as daemon:
         beat = {"kind": "heartbeat", "node": "node-1", "interval": "10s", "version": "2.1"}
         daemon.send(line() + line(**beat) + line())
+        daemon.send(line(kind="heartbeat", node="unfinished").rstrip(b"\n"))
+        wait_for(lambda: "unfinished" in nodes(daemon), "the node of a last line without its end")
         wait_for(lambda: "node-1" in nodes(daemon), "the node")
         node = nodes(daemon)["node-1"]
         assert (node["service"], node["version"], node["interval_seconds"]) == ("db", "2.1", 10.0)
         assert node["source"] == "127.0.0.1"
         totals = daemon.wait_settled(2)
         assert totals["received"] == totals["written"] == 2
-        assert daemon.metric("ingestd_heartbeats_received_total", format="json", transport="tcp") == 1
+        assert daemon.metric("ingestd_heartbeats_received_total", format="json", transport="tcp") == 2
         assert [record.get("kind") for record in daemon.records()] == [None, None]
 
 

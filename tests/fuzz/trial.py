@@ -94,5 +94,6 @@ def stream(format: Format, pieces: list[bytes], limit_bytes: int) -> Outcome:
     rejects: list[tuple[str, bytes]] = []
     for encoded in blocks:
         records += check(encoded)
+        records += [heartbeat._asdict() for heartbeat in encoded.heartbeats]
         rejects += [(reject.reason, reject.data) for reject in encoded.rejects]
     return Outcome(records, rejects, framer.oversize, error)

@@ -1,0 +1,89 @@
+"""Blocks that are looked at together, and those of a batch that is not received yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from formats import FORMATS
+from formats.record import Encoded, Enrichment
+from ingestd.observe.condition import Condition
+from ingestd.observe.sight import Rules, Sight
+from ingestd.stats import Board
+from tests.observe.made import RECEIVED_AT, Observed, Record, block, errors, record
+
+RULES = (Condition("errors", "ERROR"), Condition("full", pattern="no space left"))
+
+
+def encoded(records: Iterable[Record]) -> Encoded:
+    context = Enrichment({}).at(RECEIVED_AT, "unknown", columns=True)
+    (made,) = FORMATS["json"].encode(block(records), context)
+    return made
+
+
+def sight() -> Sight:
+    return Sight(Rules(RULES), Board(1).slot(0))
+
+
+def found(seen: Sight) -> dict[tuple[str, str], int]:
+    return {(match.rule, match.service): match.count for match in seen.take_matches()}
+
+
+def test_small_blocks_are_one_look() -> None:
+    seen = sight()
+    for number in range(300):
+        service = f"service-{number % 3}"
+        seen.add(encoded([record(service=service), *errors(2, [service]), record(message="no space left")]))
+    wanted = {("errors", f"service-{number}"): 200 for number in range(3)}
+    assert found(seen) == wanted | {("full", "api"): 300}
+    assert found(seen) == {}
+
+
+def test_samples_are_of_the_right_records() -> None:
+    seen = sight()
+    for number in range(50):
+        seen.add(encoded([record(service=f"s{number}", message=f"{number}")] * 3))
+        seen.add(encoded([record(service=f"s{number}", message=f"no space left {number}")]))
+    matches = seen.take_matches()
+    assert len(matches) == 50
+    for match in matches:
+        assert f'"message":"no space left {match.service[1:]}"' in match.sample
+
+
+def test_few_long_records_do_not_wait_for_many() -> None:
+    """Else some hundred records of a megabyte each would be held."""
+    seen = sight()
+    held = []
+    for _ in range(10):
+        held.append(encoded([record("ERROR", message="x" * 300_000)]))
+        seen.add(held[-1])
+        assert seen._waiting.nbytes == 0
+
+
+def test_columns_are_let_go() -> None:
+    seen, made = sight(), encoded(errors(5, ["api"]))
+    assert len(made.columns) == 5
+    seen.add(made)
+    assert len(made.columns) == 0
+
+
+def test_a_batch_is_told_when_it_is_received() -> None:
+    observed = Observed(*RULES)
+    given_up, received = observed.observer.sight(), observed.observer.sight()
+    for batch in (given_up, received):
+        batch.add(encoded([*errors(3, ["api", "db"]), record(message="no space left")]))
+    observed.take(block(errors(1, ["api"])))
+    observed.observer.take_in(received)
+    observed.flush()
+    assert observed.counts == {("errors", "api"): 3, ("errors", "db"): 1, ("full", "api"): 1}
+    assert observed.services == {"api": 4, "db": 1}
+    assert all(match.sample for match in observed.matches)
+
+
+def test_a_batch_takes_no_sample_that_is_there() -> None:
+    before = sight()
+    before.add(encoded([*errors(1100, ["api"]), record(message="no space left")]))
+    batch = Sight(Rules(RULES), Board(1).slot(0), before)
+    batch.add(encoded([*errors(1100, ["api", "db"]), record(message="no space left")]))
+    samples = {(match.rule, match.service): match.sample for match in batch.take_matches()}
+    assert samples["errors", "api"] == samples["full", "api"] == ""
+    assert samples["errors", "db"]
