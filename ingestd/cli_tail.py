@@ -28,22 +28,27 @@ from ingestd.units import parse_duration
 POLL_S = 0.1
 
 
+def _moment(text: str) -> datetime:
+    """In UTC. Raises ValueError and OverflowError."""
+    try:
+        return datetime.now(UTC) - timedelta(seconds=parse_duration(text))
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment
+
+
 def _since(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
     """A duration back from now, or a time, as records write theirs."""
     if value is None:
         return ""
     try:
-        moment = datetime.now(UTC) - timedelta(seconds=parse_duration(value))
-    except OverflowError:
-        moment = datetime.min.replace(tzinfo=UTC)
+        moment = _moment(value)
+    except OverflowError:  # so long ago that it is before the year 1
+        moment = datetime.min
     except ValueError:
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise click.BadParameter(
-                f"{value!r}: write how long ago, such as 10m or 1h30m, or a time, such as 2026-11-21T13:30:00Z"
-            ) from None
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        raise click.BadParameter(
+            f"{value!r}: write how long ago, such as 10m or 1h30m, or a time, such as 2026-11-21T13:30:00Z"
+        ) from None
     return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 

@@ -39,7 +39,7 @@ def draw(
     """At most `height` lines of `width` cells. `hint` stands at the end."""
     head = list(_head(reading, width, now_s))
     if reading.snapshot is None:
-        return head[:height]
+        return [*head, fitted(Text(hint, "dim"), width)][:height]
     count = next(count for count, least in _COLUMNS if width >= least)
     panel_width = (width - GUTTER * (count - 1)) // count
     shown = [

@@ -50,6 +50,11 @@ class Watch:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it goes on asking; without, `reading` would be shown as the present for ever."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Returns at once; a question that is under way is left to itself."""
         self._stopping.set()
@@ -78,7 +83,7 @@ class Watch:
     def _remember(self, snapshot: Snapshot, again: bool) -> None:
         """Add the newest point to the past; after a silence, what the daemon remembers of it."""
         if again:
-            with suppress(AskError, KeyError, TypeError):  # without it the past begins now
+            with suppress(AskError, KeyError, TypeError, ValueError):  # without it the past begins now
                 past = self._daemon.ask("/api/history", resolution="1s")
                 points = zip(past["time"], past["received_per_second"], strict=False)
                 self._past = deque(((float(at), float(rate or 0)) for at, rate in points), maxlen=PAST)
@@ -89,14 +94,9 @@ class Watch:
     def _loads(self, snapshot: Snapshot) -> dict[int, float]:
         """How much of a core each worker used; none of one that is new."""
         now_s, before_s = time.monotonic(), self._asked_s
-        before, self._cpu_s = (
-            self._cpu_s,
-            {
-                worker.pid: worker.cpu_seconds
-                for worker in snapshot.stats.workers
-                if worker.cpu_seconds is not None
-            },
-        )
+        before = self._cpu_s
+        workers = snapshot.stats.workers
+        self._cpu_s = {each.pid: each.cpu_seconds for each in workers if each.cpu_seconds is not None}
         self._asked_s = now_s
         return {
             pid: max(0.0, cpu_s - before[pid]) / (now_s - before_s)

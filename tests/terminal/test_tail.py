@@ -159,6 +159,8 @@ def test_selections(tmp_path: Path) -> None:
         ("--since 2026-11-21T00:00:03Z", "3 4"),
         ("--since 2026-11-21T01:00:03+01:00 -n 1", "4"),
         ("--since 99999999h --level error --service db", "4"),
+        ("--since 0001-01-01T00:00:00+23:00 --service db", "3 4"),
+        ("--since 2026-11-21T00:00:03 --service db", "3 4"),
     ):
         shown = invoke(tmp_path, "--json", *options.split())
         numbers = [json.loads(line)["message"].split()[1].strip(":") for line in shown.stdout.splitlines()]
