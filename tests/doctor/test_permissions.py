@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,12 @@ ME = Account("me", os.geteuid(), frozenset({os.getegid()}))
 STRANGER = Account("stranger", 54321, frozenset())
 
 
-@pytest.fixture(autouse=True)
-def reachable(tmp_path: Path) -> None:
-    """Temporary folders are their owner's alone: let strangers through to what a test makes."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.name.startswith("pytest") or folder == tmp_path:
-            folder.chmod(folder.stat().st_mode | 0o011)
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that everybody may go through, as pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 def made(path: Path, mode: int) -> Path:
@@ -39,15 +41,13 @@ def made(path: Path, mode: int) -> Path:
         (0o666, ME, False, "fail", "everybody on this machine may change"),
     ],
 )
-def test_files(tmp_path: Path, mode: int, account: Account, secret: bool, verdict: str, words: str) -> None:
-    finding = permissions.readable("http.key", made(tmp_path / "key", mode), account, secret=secret)
+def test_files(folder: Path, mode: int, account: Account, secret: bool, verdict: str, words: str) -> None:
+    finding = permissions.readable("http.key", made(folder / "key", mode), account, secret=secret)
     assert (finding.verdict, words in finding.says) == (verdict, True), finding
     assert bool(finding.do) == (verdict != "ok")
 
 
-def test_a_folder_on_the_way_may_be_shut(tmp_path: Path) -> None:
-    folder = tmp_path / "shut"
-    folder.mkdir()
+def test_a_folder_on_the_way_may_be_shut(folder: Path) -> None:
     key = made(folder / "key", 0o644)
     folder.chmod(0o700)
     assert permissions.readable("http.cert", key, STRANGER, secret=False).verdict == "fail"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -23,7 +25,12 @@ PACKAGES: Final = "/opt/packages"
 #: A copy of /etc/ingestd, for tests that change it.
 CONFIG_AS_INSTALLED: Final = "/root/etc"
 
-#: pip has no index in there: what ingestd depends on is what the tests run with.
+#: What an installation makes or changes, and where the box keeps a copy for a moment.
+INSTALLED: Final = ("usr/local", "etc/ingestd", "etc/passwd", "etc/group", "etc/shadow", "etc/gshadow")
+ARCHIVE: Final = "/root/service.tar"
+
+#: pip has no index in there: what ingestd depends on is what the tests run with. (The last but one is a switch that is
+#: turned off, as pip reads it: no build isolation.)
 PIP: Final = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PYTHONPATH": PACKAGES}
 
 
@@ -45,9 +52,22 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 
 
 @pytest.fixture(scope="package")
-def installed(box: Box) -> Box:
+def installed(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Box:
     """The same with ingestd installed, its configuration as it comes, and not started."""
-    install(box)
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent  # of all workers: the first of them installs, the others take what that made
+    archive = run / "service.tar"
+    with (run / "service.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if archive.exists():
+            box.run("tar", "-x", "-C", "/", stdin=archive.read_bytes())
+            box.run("systemctl", "daemon-reload")
+        else:
+            install(box)
+            box.run("tar", "-c", "-f", ARCHIVE, "-C", "/", *INSTALLED)
+            archive.write_bytes(box.path(ARCHIVE).read_bytes())
+            box.run("rm", ARCHIVE)
     box.run("cp", "-a", "/etc/ingestd", CONFIG_AS_INSTALLED)
     return box
 

@@ -121,6 +121,7 @@ def test_a_stop_stores_what_senders_had_sent(service: Service) -> None:
 def test_a_reload_takes_a_new_certificate(service: Service) -> None:
     service.systemctl("start")
     with service.connect() as lasting:
+        lasting.sendall(b'{"message":"before"}\n')  # who says nothing for long is sent away
         serial = shown_serial(lasting)
         pid = service.number("MainPID")
         renew = (
@@ -131,7 +132,7 @@ def test_a_reload_takes_a_new_certificate(service: Service) -> None:
         wait_for(lambda: new_serial(service) != serial, "the new certificate")
         assert service.number("MainPID") == pid
         lasting.sendall(b'{"message":"still there"}\n')
-        service.wait_written(1)
+        service.wait_written(2)
 
 
 def test_a_reload_takes_a_new_configuration(service: Service) -> None:
@@ -156,7 +157,7 @@ def test_a_reload_of_a_mistake_says_which_and_changes_nothing(service: Service) 
 
 
 def test_a_supervisor_that_hangs_is_replaced(service: Service) -> None:
-    service.drop_in("[Service]\nWatchdogSec=1\nTimeoutAbortSec=200ms\n")
+    service.drop_in("[Service]\nWatchdogSec=3\nTimeoutAbortSec=200ms\n")
     service.systemctl("start")
     pid = service.number("MainPID")
     service.send("before")
