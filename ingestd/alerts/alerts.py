@@ -13,16 +13,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from ingestd.alerts import keeping, notifiers, silences
+from ingestd.alerts.clock import Clock
 from ingestd.alerts.engine import Engine
+from ingestd.alerts.histogram import Histogram
 from ingestd.alerts.keeping import Kept
 from ingestd.alerts.notifiers.alertmanager import REFRESH_S
 from ingestd.alerts.notifiers.outbox import Outbox
@@ -38,9 +37,6 @@ TICK_S: Final = 0.1
 #: What notifiers get for their last notices when the process ends.
 FAREWELL_S: Final = 1.0
 
-#: Less is how clocks are, and no jump.
-LEAST_JUMP_S: Final = 2.0
-
 #: Messages that wait for the lock; more than comes in the minute that it may take.
 _MOST_EARLY: Final = 10_000
 _LOCK_S: Final = 0.05
@@ -53,44 +49,6 @@ _SAVE_SHARE: Final = 0.05
 log = RateLog(logging.getLogger("ingestd.alerts"))
 
 
-class Clock:
-    """UNIX seconds that jump only where somebody asks whether they should."""
-
-    def __init__(
-        self,
-        wall: Callable[[], float] = time.time,
-        steady: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._wall = wall
-        self._steady = steady
-        self._offset_s = wall() - steady()
-
-    def __call__(self) -> float:
-        return self._offset_s + self._steady()
-
-    def follow(self) -> float:
-        """By how much the machine's clock was set, or the machine slept; from now on it is in this one."""
-        moved_s = self._wall() - self()
-        if abs(moved_s) < LEAST_JUMP_S:
-            return 0.0
-        self._offset_s += moved_s
-        return moved_s
-
-
-class Histogram:
-    """How often what was observed lay below each bound, and above the last."""
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def add(self, value: float) -> None:
-        """Observe one."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
-
-
 class Alerts:
     """Made on the running loop of the sidecar."""
 
@@ -101,10 +59,11 @@ class Alerts:
         self.engine: Engine | None = None
         self.latency = Histogram(LATENCY_BUCKETS)
         self.notices = 0
-        self._early: deque[Observation | Reading] = deque(maxlen=_MOST_EARLY)
+        self._early: deque[Observation] = deque(maxlen=_MOST_EARLY)
         self._lock: keeping.Lock | None = None
         self._closing: asyncio.Task[None] | None = None
         self._dirty = asyncio.Event()
+        self._saving: asyncio.Future[None] | None = None
         self._refresh_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         chosen = settings.notifiers or (notifiers.DEFAULT,)
@@ -155,9 +114,7 @@ class Alerts:
         for box in self.outboxes:
             box.adopt(kept.waiting.get(box.notifier.name, ()) if kept else ())
         while self._early:
-            early = self._early.popleft()
-            if isinstance(early, Observation):
-                self.hear(early)
+            self.hear(self._early.popleft())
 
     def tick(self) -> None:
         """What time alone brings about."""
@@ -206,8 +163,8 @@ class Alerts:
                     await self._dirty.wait()
             self._dirty.clear()
             began_s = loop.time()
-            content = self._content()
-            await loop.run_in_executor(None, self._save, content)
+            self._saving = loop.run_in_executor(None, self._save, self._content())
+            await asyncio.shield(self._saving)
             await asyncio.sleep((loop.time() - began_s) / _SAVE_SHARE)
 
     def _content(self) -> bytes:
@@ -241,6 +198,8 @@ class Alerts:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._saving is not None:
+            await self._saving  # its file is that of the last one
         if self.engine is not None:
             self._save(self._content())
         for box in self.outboxes:

@@ -23,6 +23,9 @@ MAX_CHARS: Final = 256
 MAX_COMMENT_CHARS: Final = 1000
 LONGEST_S: Final = 366 * 86_400.0
 
+#: The end of the year 9999, behind which there is no way to write a time.
+_LAST_S: Final = 253_402_300_799.0
+
 #: One that is over is shown for so long.
 KEPT_S: Final = 86_400.0
 
@@ -72,7 +75,7 @@ class Silences:
         if len(matchers) > MAX_MATCHERS:
             raise SilenceError(f"has more than {MAX_MATCHERS} matchers")
         starts_s = starts_s or now_s
-        if not now_s < until_s <= starts_s + LONGEST_S or starts_s >= until_s:
+        if not now_s < until_s <= min(starts_s + LONGEST_S, _LAST_S) or starts_s >= until_s:
             raise SilenceError("must end in the future, behind its start, and within a year of that")
         for text, most in (
             *((text, MAX_CHARS) for pair in matchers.items() for text in pair),

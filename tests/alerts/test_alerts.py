@@ -13,7 +13,8 @@ import pytest
 
 from ingestd.alerts import alerts as alerts_module
 from ingestd.alerts import keeping
-from ingestd.alerts.alerts import Alerts, Clock
+from ingestd.alerts.alerts import Alerts
+from ingestd.alerts.clock import Clock
 from ingestd.alerts.settings import EngineSettings, Settings
 from ingestd.config_alerts import Notifier
 from tests.alerts.made import match_rule, matched, reading
