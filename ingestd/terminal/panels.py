@@ -52,7 +52,7 @@ def traffic(snapshot: Snapshot, reading: Reading, width: int, glyphs: Glyphs) ->
             f"{speed(stats.received_per_second)} rec/s",
             f"{decimal(stats.in_megabytes_per_second)} MB/s",
         ),
-        sparkline(reading.received_per_second, width, glyphs, "green"),
+        _curve(reading.received_per_second, width, glyphs),
         figures(
             "on disk",
             f"{speed(stats.logs_per_second)} rec/s",
@@ -64,7 +64,7 @@ def traffic(snapshot: Snapshot, reading: Reading, width: int, glyphs: Glyphs) ->
             f"p99 {latency(stats.latency_seconds.p99)}",
         ),
         figures(
-            "smaller",
+            "ratio",
             UNKNOWN if stats.compression_ratio is None else f"{decimal(stats.compression_ratio)} : 1",
         ),
         _share("queue", stats.queue_bytes / limit if limit else 0.0, size(stats.queue_bytes), width, glyphs),
@@ -85,6 +85,13 @@ def traffic(snapshot: Snapshot, reading: Reading, width: int, glyphs: Glyphs) ->
             )
         )
     return lines
+
+
+def _curve(rates: Sequence[float], width: int, glyphs: Glyphs) -> Text:
+    """The rates of the last seconds, and how high the highest is."""
+    shown = rates[-width:]
+    note = f"max {speed(max(shown))}" if shown else ""
+    return row(sparkline(shown, width - len(note) - 1, glyphs, "green"), Text(note, "dim"), width)
 
 
 def _share(name: str, share: float, text: str, width: int, glyphs: Glyphs) -> Text:
@@ -170,7 +177,7 @@ def workers(snapshot: Snapshot, reading: Reading, width: int, glyphs: Glyphs) ->
             width,
         ),
     ]
-    shown = stats.workers[: 2 * _MOST_ROWS]
+    shown = sorted(stats.workers, key=lambda worker: worker.state == "ready")[: 2 * _MOST_ROWS]
     lines += [_worker(worker, reading.loads.get(worker.pid), width) for worker in shown]
     if (more := len(stats.workers) - len(shown)) > 0:
         lines.append(fitted(Text(f"and {more} more", "dim"), width))

@@ -48,7 +48,7 @@ FULL: dict[str, Any] = {
             {
                 "worker": number,
                 "pid": 100 + number,
-                "state": "dead" if number == 3 else "ready",
+                "state": "dead" if number == 19 else "ready",
                 "cpu_seconds": 1.0,
             }
             for number in range(20)
@@ -115,7 +115,8 @@ def test_what_it_says() -> None:
         "errors many errors of 日本",
         "quiet (silenced) held",
         "  0 ready      50%",
-        "  3 dead",
+        " 19 dead",
+        "max 10",
         "and 4 more",
         "FATAL",
         "(all others)",
