@@ -4,7 +4,7 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestd.visible import HIDDEN, json_line, visible
@@ -39,12 +39,14 @@ def test_every_control_and_bidirectional_character_is_hidden() -> None:
             assert HIDDEN.match(character), f"U+{number:04X}"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_nothing_hidden_is_left(text: str) -> None:
     assert not HIDDEN.search(visible(text))
     assert visible(visible(text)) == visible(text)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.text()))
 def test_json_means_the_same(value: dict[str, str]) -> None:
     for ascii_only in (True, False):

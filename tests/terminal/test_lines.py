@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestd.terminal.lines import LEVEL_STYLES, coloured, plain, render_json, render_text
@@ -62,6 +62,7 @@ def test_what_is_no_record_is_shown_too(data: bytes) -> None:
         assert "\x1b[2J" not in shown
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.none() | st.lists(st.text())))
 def test_any_record(fields: dict[str, object]) -> None:
     given_line = line(**fields)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.text import Span, Text
 
@@ -164,6 +164,7 @@ TEXTS = st.text(max_size=20)
 SPEEDS = st.floats(0, 1e12) | st.none()
 
 
+@settings(deadline=None)
 @given(
     texts=st.lists(TEXTS, min_size=6, max_size=6),
     speeds=st.lists(SPEEDS, min_size=4, max_size=4),
