@@ -219,7 +219,14 @@ def describe() -> tuple[Key, ...]:
 
 def default_path() -> Path | None:
     """The file taken when none is named: the first of `DEFAULT_PATHS` that is there, else none."""
-    return next((path for path in DEFAULT_PATHS if path.is_file()), None)
+    return next((path for path in DEFAULT_PATHS if _is_there(path)), None)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:  # a folder that only its group may enter, as that of an installed service
+        return True
 
 
 def load(

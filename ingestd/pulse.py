@@ -13,7 +13,7 @@ from typing import Final
 from ingestd.crew import Crew
 from ingestd.notify import Notifier
 from ingestd.sidecars import Sidecars
-from ingestd.stats import DISK_FAULTS, METRICS, READY, STATE, Board, index
+from ingestd.stats import DISK_FAULTS, METRICS, READY, STATE, Board, Slot, index
 
 INTERVAL_S: Final = 5.0
 
@@ -60,19 +60,24 @@ class Pulse:
         received = self._total()
         rate = (received - self._received) / (now_s - self._said_s)
         self._received, self._said_s = received, now_s
-        wrong = "; ".join(self._wrong()) or "all is well"
-        return f"Listening on {listen['tcp']} (TCP), {listen['udp']} (UDP); {rate:,.0f} records/s; {wrong}"
+        serving = self._crew.serving
+        slots = {child.slot: self._board.slot(child.slot) for child in serving}
+        ready = sum(1 for child in serving if child.pid and slots[child.slot][STATE] == READY)
+        wrong = list(self._wrong(slots))
+        if not wrong and ready == len(serving):
+            wrong = ["all is well"]
+        parts = [
+            f"Listening on {listen['tcp']} (TCP), {listen['udp']} (UDP)",
+            f"{rate:,.0f} records/s",
+            f"{ready} of {len(serving)} workers serve",
+        ]
+        return "; ".join(parts + wrong)
 
     def _total(self) -> int:
         slots = (self._board.slot(number) for number in range(self._board.slots))
         return sum(slot[place] for slot in slots for place in _RECEIVED)
 
-    def _wrong(self) -> Iterator[str]:
-        serving = self._crew.serving
-        slots = {child.slot: self._board.slot(child.slot) for child in serving}
-        ready = sum(1 for child in serving if child.pid and slots[child.slot][STATE] == READY)
-        if ready < len(serving):
-            yield f"{ready} of {len(serving)} workers serve"
+    def _wrong(self, slots: Mapping[int, Slot]) -> Iterator[str]:
         for number, slot in slots.items():
             for fault, place in _FAULTS.items():
                 if slot[place]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ingestd.config import Config
-from ingestd.doctor.finding import Finding, Machine, Running, fail, ok
+from ingestd.doctor.finding import Finding, Machine, Running, fail, ok, warn
 from ingestd.net.sockets import Address
 
 _MANAGER: Final = 1  # the pid of systemd
@@ -24,13 +24,18 @@ def examine(config: Config, machine: Machine, running: Running | None) -> Iterat
         ("listen.udp", Address(udp.address, udp.port), socket.SOCK_DGRAM),
         ("http", Address(http.address, http.port), socket.SOCK_STREAM),
     ):
-        yield port(key, address, kind, machine, running)
+        yield port(key, address, kind, machine, running, not os.geteuid())
 
 
 def port(
-    key: str, address: Address, kind: socket.SocketKind, machine: Machine, running: Running | None
+    key: str,
+    address: Address,
+    kind: socket.SocketKind,
+    machine: Machine,
+    running: Running | None,
+    privileged: bool,
 ) -> Finding:
-    """Whether the daemon could listen there, or does."""
+    """Whether the daemon could listen there, or does. `privileged`: who asks may look at all processes."""
     check = f"port of {key}"
     host = f"[{address.host}]" if ":" in address.host else address.host
     shown = f"{host}:{address.port}"
@@ -43,6 +48,8 @@ def port(
         pid, name = _holder(address.port, kind, machine)
         if pid == _MANAGER:
             return ok(check, f"systemd holds {shown} for the daemon (ingestd.socket)")
+        if not pid and not privileged:
+            return warn(check, f"somebody listens on {shown} whom you may not look at", "run this as root")
         who = f"{name} (pid {pid})" if pid else "another process"
         return fail(
             check, f"{who} listens on {shown}", f"stop it, or set {key}.port; ss -lnp shows who it is"

@@ -231,7 +231,7 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         said = ""
         with Daemon(tmp_path / "daemon") as daemon:
             daemon.send(b'{"message":"x"}\n' * 100)
-            while "WATCHDOG=1" not in said or "records/s; all is well" not in said:
+            while "WATCHDOG=1" not in said or "records/s; 2 of 2 workers serve; all is well" not in said:
                 said += manager.recv(4096).decode() + "\n"
         while "STOPPING=1" not in said:
             said += manager.recv(4096).decode() + "\n"

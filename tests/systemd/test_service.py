@@ -30,7 +30,9 @@ def test_it_is_started_when_it_takes_logs_in_and_says_where(service: Service) ->
 
 def test_the_status_is_kept_up_to_date(service: Service) -> None:
     service.systemctl("start")
-    wait_for(lambda: "records/s; all is well" in service.property("StatusText"), "the status to be renewed")
+    wait_for(
+        lambda: "workers serve; all is well" in service.property("StatusText"), "the status to be renewed"
+    )
     worker = next(iter(ready_workers(service)))
     service.box.run("kill", "-KILL", str(worker))
     wait_for(lambda: said(service, "worker_died"), "the supervisor to notice")
@@ -82,6 +84,21 @@ def test_the_doctor_finds_nothing_wrong(service: Service) -> None:
     held = [each["says"] for each in doctored(service) if each["check"].startswith("port of ")]
     assert len(held) == 3
     assert all(says.startswith("systemd holds ") for says in held)
+
+
+def test_who_may_not_read_its_configuration_is_told_so(service: Service) -> None:
+    as_nobody = (
+        "setpriv",
+        "--reuid=nobody",
+        "--regid=nogroup",
+        "--clear-groups",
+        "--",
+        "/usr/local/bin/ingestd",
+    )
+    for command in ("check", "doctor"):
+        text = service.box.run(*as_nobody, command, check=False)
+        assert f"{CONFIG}: cannot be read: Permission denied" in text
+        assert "Traceback" not in text
 
 
 def doctored(service: Service) -> list[dict[str, str]]:
