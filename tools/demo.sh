@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The daemon under load, from start to proof: starts it on free ports in a folder of its own, lets loadgen send
 # for ten seconds, stops it with SIGTERM, verifies every record that was sent, and says what it cost.
-# Needs .venv (make demo makes it). BIN names another folder of commands, SECONDS_OF_LOAD another time; what
-# follows on the command line goes to loadgen. The exit code is that of verify; a failure shows the daemon's log.
+# In a terminal the daemon stays, with its dashboard, until Enter is pressed. Needs .venv (make demo makes it).
+# BIN names another folder of commands, SECONDS_OF_LOAD another time; what follows on the command line goes to
+# loadgen. The exit code is that of verify; a failure shows the daemon's log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -61,12 +62,17 @@ done
 tcp=$(json "$work/state/ingestd.json" tcp)
 http=$(json "$work/state/ingestd.json" http)
 echo "demo: daemon ready on $tcp (TLS); sending for $load_s s"
-echo "demo: dashboard on http://$http/ meanwhile (SECONDS_OF_LOAD=300 make demo leaves time to look)"
+echo "demo: dashboard on http://$http/"
 
 before=$(cpu_ticks)
 "$bin/loadgen" --tcp-port "${tcp##*:}" --ca "$work/certs/ca.crt" --seconds "$load_s" \
     --report "$work/report.json" --json "$@" </dev/null >"$work/loadgen.json"
 after=$(cpu_ticks)
+
+# Where somebody sits in front of it, the dashboard stays until it was looked at.
+if [[ -t 0 && -t 1 ]]; then
+    read -r -p "demo: sent; look at http://$http/ and press Enter to stop the daemon and verify " _ || true
+fi
 
 kill -TERM "$daemon"
 code=0

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.daemon import PATIENCE_S, Daemon
@@ -64,6 +65,12 @@ class Watching:
             assert waited_ms < PATIENCE_MS, f"waited for {what}"
             self.page.wait_for_timeout(100)
             waited_ms += 100
+
+    def assert_usable(self) -> None:
+        """axe-core finds nothing that keeps people from using the page as it is now."""
+        found = Axe().run(self.page).response["violations"]
+        grave = [one for one in found if one["impact"] in ("serious", "critical")]
+        assert [(one["id"], one["nodes"][0]["html"][:200]) for one in grave] == []
 
     def __enter__(self) -> Self:
         self.open()
