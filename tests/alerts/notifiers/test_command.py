@@ -6,10 +6,12 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 
 import psutil
 import pytest
+import uvloop
 
 from ingestd.alerts.notices import Notice
 from ingestd.alerts.notifiers.command import Command
@@ -26,7 +28,13 @@ def deliver(told: Notice, *command: str, timeout_s: float = 60.0) -> None:
         async with asyncio.timeout(timeout_s):
             await Command(Notifier(name="pager", kind="command", command=command), PAGE).deliver(told)
 
-    asyncio.run(run())
+    _run(run())
+
+
+def _run(scene: Coroutine[None, None, None]) -> None:
+    """On the loop that the sidecar has: it starts and ends processes in a way of its own."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scene)
 
 
 def test_it_gets_the_notice_and_nothing_of_our_environment(
@@ -72,7 +80,7 @@ def test_one_that_takes_too_long_is_killed_with_what_it_started(tmp_path: Path) 
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(run())
+    _run(run())
     numbers = [int(word) for word in pids.read_text().split()]
     wait_for(lambda: not any(map(_runs, numbers)), "the program and its child to be gone")
 
@@ -93,6 +101,13 @@ def test_children_that_outlive_it_end_with_it(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     deliver(notice(), "/bin/sh", "-c", f"sleep 1000 2>/dev/null & echo $! > {path}")
     wait_for(lambda: not _runs(int(path.read_text())), "its child to be gone")
+
+
+def test_one_that_ends_before_it_is_told() -> None:
+    for _ in range(20):
+        deliver(notice(firing=tuple(f"f{n}" for n in range(100))), "true")
+        with pytest.raises(DeliveryError, match="false: exit code 1"):
+            deliver(notice(), "false")
 
 
 def test_it_can_be_found_on_the_path() -> None:
