@@ -140,7 +140,7 @@ def make_app(board: Board, view: View, live: Live, alerts: Alerts | None = None)
     dashboard.mount(app)
     app.router.add_get("/metrics", answers.metrics)
     app.router.add_get("/api/stats", live.stats)
-    app.router.add_get("/api/events", live.events)
+    app.router.add_get("/api/events", live.events, allow_head=False)  # it would never end
     app.router.add_get("/api/snapshot", live.now)
     app.router.add_get("/api/history", live.past)
     app.router.add_get("/api/rejects", live.rejects)

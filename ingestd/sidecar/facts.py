@@ -19,6 +19,8 @@ from ingestd.observe.messages import Observation, Rejected
 _SLICE_S: Final = 5.0
 _SLICES: Final = 12
 _MOST_NAMES: Final = 1000
+#: A longer name is cut: it is there to be read.
+_NAME_CHARS: Final = 200
 _MOST_EXAMPLES: Final = 20
 _MOST_REASONS: Final = 100
 
@@ -44,6 +46,7 @@ class _Slice:
     def __init__(self, since_s: float) -> None:
         self.since_s = since_s
         self.counts: Counter[str] = Counter()
+        self.estimated = False
 
 
 class Facts:
@@ -53,24 +56,28 @@ class Facts:
         self._slices: deque[_Slice] = deque(maxlen=_SLICES)
         self._sources: dict[int, dict[str, int]] = {}
         self._examples: dict[str, deque[Rejected]] = {}
-        self.estimated = False
+
+    @property
+    def estimated(self) -> bool:
         """Whether the counts of services are inferred from a part of the records."""
+        return any(one.estimated for one in self._slices)
 
     def hear(self, observation: Observation, now_s: float | None = None) -> None:
         """Take in what a worker noticed."""
         now_s = monotonic() if now_s is None else now_s
-        self._count(observation.services, now_s)
-        self.estimated = observation.estimated
+        self._count(observation, now_s)
         if observation.sources is not None:
             self._sources[observation.worker] = observation.sources
         for rejected in observation.rejects:
             self._keep(rejected)
 
-    def _count(self, services: dict[str, int], now_s: float) -> None:
+    def _count(self, observation: Observation, now_s: float) -> None:
         if not self._slices or now_s - self._slices[-1].since_s >= _SLICE_S:
             self._slices.append(_Slice(now_s))
+        self._slices[-1].estimated |= observation.estimated
         counts = self._slices[-1].counts
-        for service, count in services.items():
+        for name, count in observation.services.items():
+            service = name[:_NAME_CHARS]
             counts[service if service in counts or len(counts) < _MOST_NAMES else OTHERS] += count
 
     def _keep(self, rejected: Rejected) -> None:

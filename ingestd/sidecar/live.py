@@ -13,6 +13,7 @@ of that reading.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -64,10 +65,20 @@ def _answer(value: object, status: int = HTTPStatus.OK) -> web.Response:
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
 
 
-def _bad(parameter: str, given: str | None, allowed: str) -> web.Response:
-    """A 400 that says what is allowed."""
-    said = "is missing" if given is None else f"is {given[:80]!r}"
-    return _answer({"error": f"{parameter} {said}; it must be {allowed}"}, HTTPStatus.BAD_REQUEST)
+def _refused(reason: str) -> web.Response:
+    return _answer({"error": reason}, HTTPStatus.BAD_REQUEST)
+
+
+def _fault(request: web.Request, parameter: str, known: Iterable[str]) -> str:
+    """What is wrong with a question that must have this one parameter with a known value; empty when nothing is."""
+    given = request.query.getall(parameter, [])
+    for name in request.query:
+        if name != parameter:
+            return f"{name[:80]!r} is no parameter here; there is {parameter}"
+    if len(given) == 1 and given[0] in known:
+        return ""
+    said = "is missing" if not given else f"is {given[0][:80]!r}" if len(given) == 1 else "is given twice"
+    return f"{parameter} {said}; it must be one of {', '.join(known)}"
 
 
 def _point(end_s: int, point: Point) -> dict[str, float | None]:
@@ -154,10 +165,9 @@ class Live:
 
     async def past(self, request: web.Request) -> web.Response:
         """The points of one ring, oldest first: `time` and each field of a point as a list."""
-        name = request.query.get("resolution")
-        resolution = _RESOLUTIONS.get(name or "")
-        if resolution is None:
-            return _bad("resolution", name, "one of " + ", ".join(_RESOLUTIONS))
+        if fault := _fault(request, "resolution", _RESOLUTIONS):
+            return _refused(fault)
+        resolution = _RESOLUTIONS[request.query["resolution"]]
         now_s = int(time.time())
         made_s, body = self._past.get(resolution, (0, b""))
         if made_s != now_s:
@@ -175,9 +185,9 @@ class Live:
 
     async def rejects(self, request: web.Request) -> web.Response:
         """Recent refused records of one reason, newest first."""
-        reason = request.query.get("reason")
-        if reason not in REASONS:
-            return _bad("reason", reason, "one of " + ", ".join(REASONS))
+        if fault := _fault(request, "reason", REASONS):
+            return _refused(fault)
+        reason = request.query["reason"]
         return _answer({"reason": reason, "examples": [_example(one) for one in self.facts.examples(reason)]})
 
     async def config(self, _: web.Request) -> web.Response:

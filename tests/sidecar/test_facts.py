@@ -30,6 +30,22 @@ def test_names_beyond_the_bound_are_counted_together() -> None:
     assert speeds[0] == Speed("", 2000.0)
 
 
+def test_a_count_is_estimated_as_long_as_a_part_of_it_is() -> None:
+    facts = Facts()
+    facts.hear(Observation(0, services={"api": 100}, estimated=True), 1.0)
+    facts.hear(Observation(1, services={"api": 100}), 2.0)
+    assert facts.estimated
+    for second in range(7, 80, 5):
+        facts.hear(Observation(1, services={"api": 100}), second)
+    assert not facts.estimated
+
+
+def test_a_long_name_is_cut() -> None:
+    facts = Facts()
+    facts.hear(Observation(0, services={"x" * 100_000: 1}), 1.0)
+    assert facts.services(5, 2.0) == [Speed("x" * 200, 1.0)]
+
+
 def test_sources_are_those_of_the_workers_that_are_there() -> None:
     facts = Facts()
     facts.hear(Observation(0, sources={"192.0.2.1": 3, "192.0.2.2": 1}))

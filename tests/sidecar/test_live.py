@@ -131,6 +131,8 @@ def test_every_field_of_a_snapshot_is_documented(name: str) -> None:
         ("/api/history", "resolution is missing; it must be one of 1s, 10s, 1m"),
         ("/api/history?resolution=5s", "resolution is '5s'; it must be one of 1s, 10s, 1m"),
         ("/api/history?resolution=" + "9" * 5000, "resolution is '" + "9" * 80),
+        ("/api/history?resolution=1s&resolution=1s", "resolution is given twice"),
+        ("/api/history?resolution=1s&from=0", "'from' is no parameter here; there is resolution"),
         ("/api/rejects", "reason is missing; it must be one of invalid_json, "),
         ("/api/rejects?reason=%00%1b", r"reason is '\x00\x1b'; it must be one of "),
     ],
@@ -141,6 +143,11 @@ def test_a_bad_question_is_told_what_is_allowed(served: Served, path: str, reaso
     assert answer.headers["Content-Type"].startswith("application/json")
     assert answer.json()["error"].startswith(reason)
     assert len(answer.body) < 500
+
+
+def test_a_stream_has_no_head(served: Served) -> None:
+    answer = served.get("/api/events", "HEAD")
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET")
 
 
 def test_the_settings_are_shown_as_they_were_given(workers: Workers, listener: socket.socket) -> None:
