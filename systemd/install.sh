@@ -6,6 +6,7 @@
 #   DESTDIR  put in front of every path, to make a package; then no user is made and nothing is started
 #   PYTHON   the interpreter, 3.11 or later, one that the service may read: not below /root or /home
 set -eu
+umask 022 # the program is for the service's user to read, whatever root's own files are
 PREFIX=${PREFIX:-/usr/local}
 DESTDIR=${DESTDIR:-}
 PYTHON=${PYTHON:-python3}

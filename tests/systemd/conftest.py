@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 #: Where the box shows the sources, the interpreter of the tests and the packages that are installed for it.
 SOURCES: Final = "/opt/sources"
-PYTHON: Final = "/opt/python"
+PYTHON: Final = "/usr" if sys.base_prefix == "/usr" else "/opt/python"
 PACKAGES: Final = "/opt/packages"
 
 #: A copy of /etc/ingestd, for tests that change it.
@@ -38,7 +38,9 @@ PIP: Final = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PYTHONPATH": 
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """A box with nothing installed."""
     packages = Path(sysconfig.get_path("purelib"))
-    shown = {ROOT: SOURCES, packages: PACKAGES, Path(sys.base_prefix): PYTHON}
+    shown = {ROOT: SOURCES, packages: PACKAGES}
+    if sys.base_prefix != PYTHON:
+        shown[Path(sys.base_prefix)] = PYTHON
     box = Box(tmp_path_factory.mktemp("box"), shown)
     try:
         box.boot()

@@ -85,7 +85,10 @@ def test_a_package_is_made_under_destdir(installed: Box) -> None:
     # As on a machine whose systemd knows Type=notify-reload.
     installed.put("/root/newer/systemctl", "#!/bin/sh\necho 'systemd 255 (255.4-1)'\n", "0755")
     path = "/root/newer:/usr/local/bin:/usr/sbin:/usr/bin"
-    installed.run("make", "-C", SOURCES, *arguments, PATH=path, **PIP)
+    careful = ("sh", "-c", 'umask 077 && exec "$@"', "sh")
+    installed.run(*careful, "make", "-C", SOURCES, *arguments, PATH=path, **PIP)
+    program = "/root/package/usr/lib/ingestd"
+    assert not installed.run("find", program, "-not", "-type", "l", "-not", "-perm", "-004")
     drop_in = installed.run(
         "cat", "/root/package/usr/lib/systemd/system/ingestd.service.d/notify-reload.conf"
     )
