@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import uvloop
 
 from ingestd.alerts.engine import Engine, Saved
 from ingestd.alerts.notices import Notice
@@ -13,6 +17,14 @@ from ingestd.config_alerts import Alert
 from ingestd.observe.messages import Heartbeat, Match, Observation
 
 START_S = 1_800_000_000.0
+
+T = TypeVar("T")
+
+
+def played(scene: Coroutine[Any, Any, T]) -> T:
+    """Run `scene` on a loop of the kind that the sidecar has: it has ways of its own."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(scene)
 
 
 def match_rule(name: str = "errors", **given: Any) -> Alert:

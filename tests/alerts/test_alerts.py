@@ -17,7 +17,7 @@ from ingestd.alerts.alerts import Alerts
 from ingestd.alerts.clock import Clock
 from ingestd.alerts.settings import EngineSettings, Settings
 from ingestd.config_alerts import Notifier
-from tests.alerts.made import match_rule, matched, reading
+from tests.alerts.made import match_rule, matched, played, reading
 from tests.alerts.receivers import Hook
 from tests.daemon import PATIENCE_S
 from tests.fakes import ManualClock
@@ -69,7 +69,7 @@ def test_of_two_the_second_waits_and_goes_on_where_the_first_left_off(tmp_path: 
         await second.close()
 
     with Hook() as hook:
-        asyncio.run(scene())
+        played(scene())
     services = [sorted(alert["labels"]["service"] for alert in notice["alerts"]) for notice in hook.notices()]
     assert services == [["api"], ["api", "early"]]
 
@@ -83,7 +83,7 @@ def test_who_is_closed_hears_no_more(tmp_path: Path) -> None:
         assert alerts.summary().firing == 0
 
     with Hook() as hook:
-        asyncio.run(scene())
+        played(scene())
     assert hook.received == []
 
 
@@ -96,7 +96,7 @@ def test_who_is_closed_before_it_had_them_leaves_no_trace(tmp_path: Path) -> Non
             await waiting.close()
 
     with Hook() as hook:
-        asyncio.run(scene())
+        played(scene())
 
 
 def test_what_is_kept_is_for_its_owner(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_what_is_kept_is_for_its_owner(tmp_path: Path) -> None:
             await until(lambda: (tmp_path / keeping.FILE).exists())
 
     with Hook() as hook:
-        asyncio.run(scene())
+        played(scene())
     assert stat.S_IMODE((tmp_path / keeping.FILE).stat().st_mode) == 0o600
     saved = keeping.load(tmp_path)
     assert saved is not None
@@ -123,7 +123,7 @@ def test_alertmanager_is_sent_what_fires_again_and_again(
 
     monkeypatch.setattr(alerts_module, "REFRESH_S", 0.1)
     with Hook() as hook:
-        asyncio.run(scene())
+        played(scene())
     for received in hook.received:
         assert received.path.endswith("/api/v2/alerts")
         (alert,) = json.loads(received.body)
@@ -140,7 +140,7 @@ def test_a_folder_that_is_gone_costs_only_what_would_be_kept(
 
     folder = tmp_path / "state"
     with Hook() as hook:
-        asyncio.run(scene())
+        played(scene())
     assert f"cannot write {folder / keeping.LOCK_FILE}: No such file or directory" in caplog.text
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from ingestd.alerts.notices import Notice
 from ingestd.alerts.notifiers.alertmanager import Alertmanager
 from ingestd.alerts.notifiers.sender import DeliveryError
 from ingestd.config_alerts import Notifier
-from tests.alerts.made import alert_view, notice
+from tests.alerts.made import alert_view, notice, played
 from tests.alerts.receivers import Hook
 from tests.daemon import PATIENCE_S, wait_for
 from tests.e2e.senders import program
@@ -96,7 +95,7 @@ def deliver(told: Notice, url: str) -> None:
         finally:
             await sender.close()
 
-    asyncio.run(run())
+    played(run())
 
 
 def test_it_takes_alerts_on_and_tells_of_their_end(manager: str, hook: Hook) -> None:

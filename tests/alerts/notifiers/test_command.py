@@ -6,18 +6,16 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
 
 import psutil
 import pytest
-import uvloop
 
 from ingestd.alerts.notices import Notice
 from ingestd.alerts.notifiers.command import Command
 from ingestd.alerts.notifiers.sender import DeliveryError
 from ingestd.config_alerts import Notifier
-from tests.alerts.made import notice
+from tests.alerts.made import notice, played
 from tests.daemon import wait_for
 
 PAGE = "http://logs.example.org:8080/"
@@ -28,13 +26,7 @@ def deliver(told: Notice, *command: str, timeout_s: float = 60.0) -> None:
         async with asyncio.timeout(timeout_s):
             await Command(Notifier(name="pager", kind="command", command=command), PAGE).deliver(told)
 
-    _run(run())
-
-
-def _run(scene: Coroutine[None, None, None]) -> None:
-    """On the loop that the sidecar has: it starts and ends processes in a way of its own."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(scene)
+    played(run())
 
 
 def test_it_gets_the_notice_and_nothing_of_our_environment(
@@ -80,7 +72,7 @@ def test_one_that_takes_too_long_is_killed_with_what_it_started(tmp_path: Path) 
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    _run(run())
+    played(run())
     numbers = [int(word) for word in pids.read_text().split()]
     wait_for(lambda: not any(map(_runs, numbers)), "the program and its child to be gone")
 

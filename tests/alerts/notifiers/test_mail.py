@@ -22,7 +22,7 @@ from ingestd.alerts.notices import Notice
 from ingestd.alerts.notifiers.mail import Mail
 from ingestd.alerts.notifiers.sender import DeliveryError
 from ingestd.config_alerts import Notifier
-from tests.alerts.made import alert_view, notice
+from tests.alerts.made import alert_view, notice, played
 
 PAGE = "http://logs.example.org:8080/"
 
@@ -102,7 +102,7 @@ def deliver(told: Notice, server: str, **given: object) -> None:
         "recipients": ("ops@example.org", "ann@example.org"),
         "timeout": 20.0,
     }
-    asyncio.run(Mail(Notifier(**whole | given), PAGE).deliver(told))  # type: ignore[arg-type]
+    played(Mail(Notifier(**whole | given), PAGE).deliver(told))  # type: ignore[arg-type]
 
 
 def failure(server: str, **given: object) -> DeliveryError:

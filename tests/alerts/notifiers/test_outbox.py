@@ -13,7 +13,7 @@ from ingestd.alerts.notifiers import outbox as outbox_module
 from ingestd.alerts.notifiers.outbox import REFUSALS, Outbox
 from ingestd.alerts.notifiers.sender import DeliveryError
 from ingestd.config_alerts import Notifier
-from tests.alerts.made import notice
+from tests.alerts.made import notice, played
 
 
 class Keeping:
@@ -55,7 +55,7 @@ def play(scene: Play, capacity: int = 1000, **given: object) -> Outbox:
             running.cancel()
         return box
 
-    return asyncio.run(run())
+    return played(run())
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import re
@@ -14,7 +13,7 @@ from ingestd.alerts.notices import MOST_ALERTS, Notice
 from ingestd.alerts.notifiers.sender import DeliveryError
 from ingestd.alerts.notifiers.webhook import Webhook
 from ingestd.config_alerts import Notifier
-from tests.alerts.made import notice
+from tests.alerts.made import notice, played
 from tests.alerts.receivers import Hook
 
 PAGE = "http://logs.example.org:8080/"
@@ -29,7 +28,7 @@ def deliver(told: Notice, url: str, **given: object) -> None:
         finally:
             await sender.close()
 
-    asyncio.run(run())
+    played(run())
 
 
 def failure(told: Notice, url: str, **given: object) -> DeliveryError:
@@ -138,5 +137,5 @@ def test_one_sender_delivers_many_notices() -> None:
         await sender.close()
 
     with Hook() as hook:
-        asyncio.run(run())
+        played(run())
     assert len(hook.received) == 5
