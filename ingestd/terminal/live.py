@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 from rich.text import Text
 
@@ -61,9 +61,11 @@ def _draw_until_quit(watch: Watch, console: Console, live: Live, pressed: Callab
     """Draw what is new, a new size of the window too, and at least each second: a silence is timed."""
     drawn: object = None
     while watch.is_alive:
-        reading, size, now_s = watch.reading, console.size, time.time()
+        # As it is now: rich would believe COLUMNS and LINES, which a shell may have exported long ago.
+        reading, size, now_s = watch.reading, os.get_terminal_size(sys.stdout.fileno()), time.time()
         if drawn != (drawn := (reading.number, size, int(now_s))):
-            live.update(_frame(console, reading, size.width, size.height, "q quits"), refresh=True)
+            console.size = ConsoleDimensions(size.columns, size.lines)
+            live.update(_frame(console, reading, size.columns, size.lines, "q quits"), refresh=True)
         if pressed(LOOK_S) in ("q", "Q"):
             return
     raise RuntimeError("what asks the daemon has ended")

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import termios
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -38,7 +38,7 @@ class Terminal:
             stdout=secondary,
             stderr=secondary,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", **environment},
+            env=_without_size(os.environ) | {"TERM": "xterm-256color"} | environment,
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -99,3 +99,8 @@ class Terminal:
         os.close(self._secondary)
         self._reader.join(PATIENCE_S)
         os.close(self._primary)
+
+
+def _without_size(environment: Mapping[str, str]) -> dict[str, str]:
+    """What is true of the terminal that the tests run on is not of this one."""
+    return {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}

@@ -78,6 +78,7 @@ def message(text: str) -> bytes:
     return json.dumps({"level": "INFO", "service": "test", "message": text}).encode() + b"\n"
 
 
+@pytest.mark.slow
 def test_follow_over_rotations_sees_each_record_once(tmp_path: Path) -> None:
     with (
         Daemon(tmp_path, segment__max_bytes="5KB") as daemon,
@@ -94,6 +95,7 @@ def test_follow_over_rotations_sees_each_record_once(tmp_path: Path) -> None:
         assert tail.errors.read_text() == ""
 
 
+@pytest.mark.slow
 def test_follow_over_kills_and_restarts(tmp_path: Path) -> None:
     """What is on disk at the end is what was followed, whoever died meanwhile."""
     daemon = Daemon(tmp_path, segment__max_bytes="20KB", segment__flush_interval="50ms")

@@ -38,16 +38,19 @@ def logs(count: int, service: str = "api") -> bytes:
     )
 
 
+@pytest.mark.slow
 def test_over_a_death_of_the_daemon(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path).start()
-    with Terminal(command(tmp_path), 100, 40) as terminal:
+    exported = {"COLUMNS": "80", "LINES": "24"}  # by a shell, of another window
+    with Terminal(command(tmp_path), 100, 40, **exported) as terminal:
         terminal.wait_for(", ready, up ")
         daemon.send(logs(500, "shop\x1b[31m"))
         terminal.wait_for(r"shop\x1b[31m")  # the name of a service is text
         assert "Workers" in terminal.text()
 
+        assert "in a larger window" not in terminal.text()
         terminal.resize(60, 20)
-        wait_for(lambda: "in a larger window" in terminal.text(), "a frame of the new size")
+        terminal.wait_for("in a larger window")
 
         daemon.kill_tree()
         gone = terminal.wait_for("Not reachable since")
