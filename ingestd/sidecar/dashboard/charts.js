@@ -67,10 +67,10 @@ const colourOf = (name) => getComputedStyle(document.documentElement).getPropert
 const fromZero = (_, __, highest) => [0, known(highest) && highest > 0 ? highest * 1.12 : 1];
 
 /** Times of day for an axis, with seconds where there is less than a minute between two; none that the edge would cut. */
-function moments(plot, ticks) {
+function moments(ticks, [start, end], width) {
   const shown = ticks.length > 1 && ticks[1] - ticks[0] < 60 ? timeOfDay : (at) => hourAndMinute.format(at);
-  const end = plot.over.clientWidth - HALF_LABEL_PX;
-  return ticks.map((at) => (plot.valToPos(at, "x") > end ? null : shown(at * 1000)));
+  const edge = end - ((end - start) * HALF_LABEL_PX) / width;
+  return ticks.map((at) => (at > edge ? null : shown(at * 1000)));
 }
 
 /** Each value's mean with those before it, at most so many in all; what is not known stays so. */
@@ -115,7 +115,7 @@ class Chart {
         scales,
         cursor: { sync: { key: "time" }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
         axes: [
-          { ...common, grid: { show: false }, size: 22, gap: 4, space: 70, values: moments },
+          { ...common, grid: { show: false }, size: 22, gap: 4, space: 70, values: (plot, ticks) => moments(ticks, this.past.range(), plot.width) },
           { ...common, size: 52, gap: 6, space: 34, values: (_, ticks) => ticks.map(axis) },
         ],
         series: [{}, ...series.map((one) => this.#series(one))],
