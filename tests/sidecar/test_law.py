@@ -13,7 +13,9 @@ def test_every_record_series_is_on_one_side_of_the_law() -> None:
     rng = random.Random(5)
     sides = {"received": 0, "written": 0, "rejected": 0, "dropped": 0, "in_flight": 0}
     for metric in METRICS:
-        if metric.name.startswith("ingestd_records_") and "format" in metric.labels:  # levels cut it another way
+        if (
+            metric.name.startswith("ingestd_records_") and "format" in metric.labels
+        ):  # levels cut it another way
             side = metric.name.removeprefix("ingestd_records_").removesuffix("_total")
             for values in metric.series:
                 amount = rng.randrange(1, 1000)
