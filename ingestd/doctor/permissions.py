@@ -5,6 +5,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,8 @@ from ingestd.doctor.finding import Account, Finding, Running, fail, ok, warn
 #: The user of the unit that `make install-service` installs.
 SERVICE_USER: Final = "ingestd"
 SERVICE_FOLDER: Final = Path("/etc/ingestd")
+
+_SECRET: Final = re.compile(r"""^\s*(token|secret|password)\s*=\s*["'](?!\$\{|["'])""", re.MULTILINE)
 
 
 def account_of(path: Path | None, running: Running | None) -> Account:
@@ -44,15 +48,31 @@ def examine(config: Config, path: Path | None, account: Account) -> Iterator[Fin
     server, tcp, http, auth = config.server, config.listen.tcp, config.http, config.auth
     for key, folder in (("server.data_dir", server.data_dir), ("server.state_dir", server.state_dir)):
         yield writable(key, Path(folder), account)
-    keys = [("listen.tcp.key", tcp.key if not tcp.plaintext else ""), ("http.key", http.key)]
-    files = [
-        *(("listen.tcp.cert", tcp.cert if not tcp.plaintext else ""), ("http.cert", http.cert)),
-        *(("auth.tokens_file", auth.tokens_file), ("http.tokens_file", http.tokens_file)),
-        *(("listen.tcp.client_ca", tcp.client_ca), ("the configuration", str(path or ""))),
-    ]
-    for key, name in (*keys, *files):
+    files = {
+        "listen.tcp.key": (tcp.key if not tcp.plaintext else "", "the private key"),
+        "http.key": (http.key, "the private key"),
+        "listen.tcp.cert": (tcp.cert if not tcp.plaintext else "", ""),
+        "http.cert": (http.cert, ""),
+        "auth.tokens_file": (auth.tokens_file, ""),
+        "http.tokens_file": (http.tokens_file, ""),
+        "listen.tcp.client_ca": (tcp.client_ca, ""),
+        "the configuration": (str(path or ""), "the secrets in" if _has_secrets(path) else ""),
+    }
+    files |= {f"the CA of notifier {notifier.name}": (notifier.ca, "") for notifier in config.notifier}
+    for key, (name, secret) in files.items():
         if name and not _missing(Path(name)):
-            yield readable(key, Path(name), account, secret=(key, name) in keys)
+            yield readable(key, Path(name), account, secret)
+    for notifier in config.notifier:
+        if notifier.command:
+            yield runnable(f"command of notifier {notifier.name}", notifier.command[0], account)
+
+
+def _has_secrets(path: Path | None) -> bool:
+    """Whether the file itself holds one, rather than the name of a variable that does."""
+    try:
+        return path is not None and _SECRET.search(path.read_text()) is not None
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _missing(path: Path) -> bool:
@@ -88,8 +108,8 @@ def writable(key: str, folder: Path, account: Account) -> Finding:
     return ok(check, f"{folder} belongs to those who need it")
 
 
-def readable(key: str, path: Path, account: Account, *, secret: bool) -> Finding:
-    """A file that the daemon reads."""
+def readable(key: str, path: Path, account: Account, secret: str = "") -> Finding:
+    """A file that the daemon reads; `secret`, in words, what of it is not for everybody."""
     check = f"permissions of {key}"
     try:
         may, mode = account.may(path, 4), path.stat().st_mode
@@ -102,10 +122,28 @@ def readable(key: str, path: Path, account: Account, *, secret: bool) -> Finding
             f"chgrp {account.name} {path} && chmod g+r {path}, and g+x on the folders above it",
         )
     if secret and mode & (stat.S_IROTH | stat.S_IWOTH):
-        return fail(check, f"everybody on this machine may use the private key {path}", f"chmod 0640 {path}")
+        return fail(check, f"everybody on this machine may read {secret} {path}", f"chmod 0640 {path}")
     if mode & stat.S_IWOTH:
         return fail(check, f"everybody on this machine may change {path}", f"chmod o-w {path}")
     return ok(check, f"{account.name} may read {path}")
+
+
+def runnable(check: str, program: str, account: Account) -> Finding:
+    """A program that the daemon runs."""
+    found = shutil.which(program)
+    if found is None:
+        return fail(check, f"there is no program {program}", "install it, or give its whole path")
+    try:
+        may = account.may(Path(found).resolve(), 5)
+    except PermissionError:
+        return _hidden(check, Path(found))
+    if not may:
+        return fail(
+            check,
+            f"{account.name} may not run {found}",
+            f"chmod go+rx {found}, and g+x on the folders above it",
+        )
+    return ok(check, f"{account.name} may run {found}")
 
 
 def _hidden(check: str, path: Path) -> Finding:

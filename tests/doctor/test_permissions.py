@@ -34,15 +34,15 @@ def made(path: Path, mode: int) -> Path:
 @pytest.mark.parametrize(
     ("mode", "account", "secret", "verdict", "words"),
     [
-        (0o640, ME, True, "ok", "me may read"),
-        (0o640, STRANGER, True, "fail", "stranger may not read"),
-        (0o644, ME, True, "fail", "everybody on this machine may use the private key"),
-        (0o644, ME, False, "ok", "me may read"),
-        (0o666, ME, False, "fail", "everybody on this machine may change"),
+        (0o640, ME, "the key", "ok", "me may read"),
+        (0o640, STRANGER, "the key", "fail", "stranger may not read"),
+        (0o644, ME, "the key", "fail", "everybody on this machine may read the key"),
+        (0o644, ME, "", "ok", "me may read"),
+        (0o666, ME, "", "fail", "everybody on this machine may change"),
     ],
 )
-def test_files(folder: Path, mode: int, account: Account, secret: bool, verdict: str, words: str) -> None:
-    finding = permissions.readable("http.key", made(folder / "key", mode), account, secret=secret)
+def test_files(folder: Path, mode: int, account: Account, secret: str, verdict: str, words: str) -> None:
+    finding = permissions.readable("http.key", made(folder / "key", mode), account, secret)
     assert (finding.verdict, words in finding.says) == (verdict, True), finding
     assert bool(finding.do) == (verdict != "ok")
 
@@ -50,9 +50,9 @@ def test_files(folder: Path, mode: int, account: Account, secret: bool, verdict:
 def test_a_folder_on_the_way_may_be_shut(folder: Path) -> None:
     key = made(folder / "key", 0o644)
     folder.chmod(0o700)
-    assert permissions.readable("http.cert", key, STRANGER, secret=False).verdict == "fail"
+    assert permissions.readable("http.cert", key, STRANGER).verdict == "fail"
     folder.chmod(0o711)
-    assert permissions.readable("http.cert", key, STRANGER, secret=False).verdict == "ok"
+    assert permissions.readable("http.cert", key, STRANGER).verdict == "ok"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,34 @@ def test_a_folder_that_is_to_be_made(tmp_path: Path) -> None:
     finding = permissions.writable("server.data_dir", tmp_path / "a/b", STRANGER)
     assert "so it cannot make" in finding.says
     assert finding.do == f"install -d -o stranger -m 0750 {tmp_path / 'a/b'}"
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [('token = "x"', "fail"), ("  password='x'", "fail"), ('token = "${TOKEN}"', "ok"), ('token = ""', "ok")],
+)
+def test_the_configuration_may_hold_secrets(tmp_path: Path, line: str, verdict: str) -> None:
+    path = made(tmp_path / "ingestd.toml", 0o644)
+    path.write_text(f"[registry]\n{line}\n")
+    base = Config()
+    config = Config(listen=type(base.listen)(tcp=type(base.listen.tcp)(plaintext=True)))
+    found = {finding.check: finding for finding in permissions.examine(config, path, ME)}
+    finding = found["permissions of the configuration"]
+    assert finding.verdict == verdict
+    assert (f"may read the secrets in {path}" in finding.says) == (verdict == "fail")
+
+
+@pytest.mark.parametrize(
+    ("mode", "account", "verdict"), [(0o755, STRANGER, "ok"), (0o700, ME, "ok"), (0o750, STRANGER, "fail")]
+)
+def test_programs(folder: Path, mode: int, account: Account, verdict: str) -> None:
+    program = made(folder / "page", mode)
+    assert permissions.runnable("command", str(program), account).verdict == verdict
+
+
+def test_a_program_that_is_not_there() -> None:
+    finding = permissions.runnable("command", "/nowhere/page", ME)
+    assert (finding.verdict, finding.says) == ("fail", "there is no program /nowhere/page")
 
 
 def test_who_runs_it(tmp_path: Path) -> None:
