@@ -65,7 +65,16 @@ class Engine:
         self.nodes = Nodes(settings.interval_missed, settings.forget_after_s)
         self.history: deque[AlertView] = deque(maxlen=HISTORY)
         self.roster = Roster(settings.rules, self._turned)
-        self.groups = Groups(self.rules, self.silences, settings.group_interval_s, self.labels_of, self._show)
+        self.groups = Groups(
+            self.rules,
+            settings.group_interval_s,
+            self.labels_of,
+            self._show,
+            self.silenced_by,
+            self.silences.turns_s,
+        )
+        self._silenced: dict[str, list[str]] = {}
+        self._silenced_epoch = 0
         self.evaluated_s: dict[str, float] = {}
         self._services: dict[str, float] = {}
         self._counters: Counters | None = None
@@ -143,6 +152,7 @@ class Engine:
 
     def skip(self, by_s: float, now_s: float) -> None:
         """The clock was moved by so much, to `now_s`: no time has passed."""
+        self.silences.turn()
         self.groups.skip(by_s, now_s)
         self._not_listened(by_s, now_s)
 
@@ -170,9 +180,21 @@ class Engine:
 
     def silenced(self, alerts: list[Series], now_s: float) -> int:
         """How many of these a silence holds back."""
+        return sum(1 for series in alerts if self.silenced_by(series, now_s)) if len(self.silences) else 0
+
+    def silenced_by(self, series: Series, now_s: float) -> list[str]:
+        """The ids of the silences that hold an alert back; found once, as long as they are the same."""
         if not len(self.silences):
-            return 0
-        return sum(1 for series in alerts if self.silences.of(self.labels_of(series), now_s))
+            return []
+        epoch = self.silences.epoch(now_s)
+        if epoch != self._silenced_epoch:
+            self._silenced_epoch = epoch
+            self._silenced.clear()
+        found = self._silenced.get(series.fingerprint)
+        if found is None:
+            found = self.silences.of(self.labels_of(series), now_s)
+            self._silenced[series.fingerprint] = found
+        return found
 
     def values(self) -> dict[str, float | None]:
         """What each system rule last compared."""
@@ -184,7 +206,7 @@ class Engine:
 
     def show(self, series: Series, now_s: float) -> AlertView:
         """An alert as it stands, with the silences that hold it back."""
-        return self._shown(series, self.silences.of(self.labels_of(series), now_s))
+        return self._shown(series, self.silenced_by(series, now_s))
 
     def _show(self, series: Series) -> AlertView:
         return self._shown(series, [])
@@ -212,6 +234,7 @@ class Engine:
         self.groups.turned(series, now_s)
         if series.state == "resolved":
             self.history.append(self.show(series, now_s))
+            self._silenced.pop(series.fingerprint, None)
 
     def save(self, now_s: float) -> Saved:
         """What the next process must know; copied nowhere: encode it before anything else happens."""

@@ -14,14 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from ingestd.alerts.notices import Notice, Reason
 from ingestd.alerts.series import NEVER, Series
-from ingestd.alerts.silences import Silences
 from ingestd.alerts.view import AlertView
 from ingestd.config_alerts import Alert
 
@@ -78,14 +77,17 @@ class Groups:
     def __init__(
         self,
         rules: Mapping[str, Alert],
-        silences: Silences,
         interval_s: float,
         labels_of: Callable[[Series], dict[str, str]],
         show: Callable[[Series], AlertView],
+        silenced_by: Callable[[Series, float], Sequence[str]],
+        turns_s: Callable[[float], float],
     ) -> None:
-        """`labels_of`: all labels of an alert, its rule's included; `show`: how it is shown in a notice."""
+        """`labels_of`: all labels of an alert, its rule's included; `show`: how it is shown in a notice;
+        `silenced_by`: what holds it back; `turns_s`: when a silence begins or ends next."""
         self._rules = rules
-        self._silences = silences
+        self._silenced_by = silenced_by
+        self._turns_s = turns_s
         self._interval_s = interval_s
         self._labels_of = labels_of
         self._show = show
@@ -142,8 +144,7 @@ class Groups:
         shown: list[Series] = []
         held: list[Series] = []
         for series in group.firing.values():
-            silenced = self._silences.of(self._labels_of(series), now_s)
-            (held if silenced else shown).append(series)
+            (held if self._silenced_by(series, now_s) else shown).append(series)
         told = {each for each in group.memory.told if each in group.firing}
         news = [series for series in shown if series.fingerprint not in told]
         again_s = min((self._repeat_s(each) for each in shown), default=NEVER)
@@ -154,7 +155,7 @@ class Groups:
         group.memory.told = list(told)
         if not group.firing:
             return notice, NEVER if group.idle else now_s + self._interval_s
-        return notice, min(group.memory.told_s + again_s, self._silences.turns_s(now_s))
+        return notice, min(group.memory.told_s + again_s, self._turns_s(now_s))
 
     def _notice(
         self, key: str, group: Group, shown: list[Series], news: list[Series], now_s: float
@@ -180,9 +181,7 @@ class Groups:
         """How every group with alerts that fire stands, for who must be told all the time."""
         found = []
         for key, group in self._groups.items():
-            shown = [
-                each for each in group.firing.values() if not self._silences.of(self._labels_of(each), now_s)
-            ]
+            shown = [each for each in group.firing.values() if not self._silenced_by(each, now_s)]
             if shown:
                 memory = group.memory
                 alerts = tuple(map(self._show, shown))

@@ -17,7 +17,7 @@ import msgspec
 
 from ingestd.alerts.view import SilenceView, rfc3339
 
-MAX_SILENCES: Final = 1000
+MAX_SILENCES: Final = 200
 MAX_MATCHERS: Final = 16
 MAX_CHARS: Final = 256
 MAX_COMMENT_CHARS: Final = 1000
@@ -50,6 +50,8 @@ class Silences:
 
     def __init__(self) -> None:
         self._silences: dict[str, Silence] = {}
+        self._epoch = 0
+        self._epoch_ends_s = float("-inf")
 
     def __iter__(self) -> Iterator[Silence]:
         return iter(self._silences.values())
@@ -90,6 +92,7 @@ class Silences:
             raise SilenceError(f"there are {MAX_SILENCES} silences already; delete some")
         silence = Silence(secrets.token_hex(8), dict(matchers), starts_s, until_s, author, comment)
         self._silences[silence.id] = silence
+        self.turn()
         return silence
 
     def end(self, id_: str, now_s: float) -> bool:
@@ -98,11 +101,25 @@ class Silences:
         if silence is None or silence.until_s <= now_s:
             return False
         self._silences[id_] = msgspec.structs.replace(silence, until_s=now_s)
+        self.turn()
         return True
 
     def adopt(self, silences: Iterable[Silence]) -> None:
         """Go on with those of an earlier process."""
         self._silences = {silence.id: silence for silence in silences}
+        self.turn()
+
+    def turn(self) -> None:
+        """They are others, or the clock was set: what was found before may not hold."""
+        self._epoch += 1
+        self._epoch_ends_s = float("-inf")
+
+    def epoch(self, now_s: float) -> int:
+        """The same as long as `of` answers the same for the same labels."""
+        if now_s >= self._epoch_ends_s:
+            self._epoch += 1
+            self._epoch_ends_s = self.turns_s(now_s)
+        return self._epoch
 
     def of(self, labels: Mapping[str, str], now_s: float) -> list[str]:
         """The ids of those that hold back an alert with these labels."""
