@@ -87,7 +87,9 @@ class Joined:
 
     @property
     def letters(self) -> Letters:
-        return letters_of(self.levels)
+        if len(self) < FEW * len(self._parts):
+            return letters_of(self.levels)
+        return np.concatenate([part.letters for part in self._parts])
 
     def services(self, numbers: Numbers) -> list[str]:
         return [service for part, own in self._split(numbers) for service in part.services(own)]
@@ -128,9 +130,11 @@ def tally(letters: Letters) -> dict[str, int]:
     return {level: counts[letter] for level, letter in _LETTERS.items() if counts[letter]}
 
 
-def numbers_of(letters: Letters, levels: Iterable[str]) -> list[int]:
-    """The numbers of the records of these levels, ascending."""
-    found = np.zeros(len(letters), np.bool_)
-    for level in levels:
+def numbers_of(letters: Letters, levels: Sequence[str]) -> list[int]:
+    """The numbers of the records of these levels, at least one, ascending."""
+    first, *rest = levels
+    found = letters == _LETTERS[first]
+    for level in rest:
         found |= letters == _LETTERS[level]
-    return np.flatnonzero(found).tolist()
+    numbers: list[int] = found.nonzero()[0].tolist()
+    return numbers

@@ -40,6 +40,7 @@ class Block:
         self._columns: Columns | None = None
         self._letters: cores.Letters | None = None
         self._numbers: dict[Sequence[str], Numbers] = {}
+        self._level_services: dict[str, list[str]] = {}
         self._text = b""
         self._ends: NDArray[np.intp] | None = None
 
@@ -56,9 +57,12 @@ class Block:
 
     def of_levels(self, levels: Sequence[str]) -> Numbers:
         """The records of these levels, ascending; None if these are all."""
+        levels = tuple(filter(self.levels.__contains__, levels))
         if levels not in self._numbers:
-            if sum(map(self.levels.get, levels, [0] * len(levels))) == self.records:
+            if len(levels) == len(self.levels):
                 self._numbers[levels] = None
+            elif not levels:
+                self._numbers[levels] = []
             else:
                 if self._letters is None:
                     self._letters = self._core.letters
@@ -88,7 +92,7 @@ class Block:
         """How many records of a level that occurs each service has."""
         if len(self.services) == 1:
             return dict.fromkeys(self.services, self.levels[level])
-        return tally(self.services_of(self.of_levels((level,))), self.services)
+        return tally(self._services_of_level(level), self.services)
 
     def fields_of(self, numbers: Numbers, decoder: msgspec.json.Decoder[Any]) -> list[str | None]:
         """The values of a field of these records, of which `decoder` is that of `field_decoder`; what is no text as
@@ -103,8 +107,13 @@ class Block:
     def sample_of(self, level: str, service: str) -> str:
         """A record of this level and service; there is one."""
         numbers = self.of_levels((level,))
-        place = self.services_of(numbers).index(service)
+        place = self._services_of_level(level).index(service)
         return self.sample(place if numbers is None else numbers[place])
+
+    def _services_of_level(self, level: str) -> list[str]:
+        if level not in self._level_services:
+            self._level_services[level] = self.services_of(self.of_levels((level,)))
+        return self._level_services[level]
 
     @property
     def _lines(self) -> bytes:

@@ -28,7 +28,7 @@ class Match(msgspec.Struct, array_like=True):
     first_received_ns: int
     """When the first of them was received: UNIX ns."""
     sample: str
-    """The stored line of one of them, cut; empty where a worker has too many of them."""
+    """The stored line of one of them, or of one a little before, cut; empty where a worker has too many of them."""
     estimated: bool = False
     """Some blocks had so many that the rest of the count was inferred."""
 

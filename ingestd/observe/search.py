@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ingestd.observe.patterns import FLAGS, compile_patterns
 
 #: Reports that are no storm: so many, and one for so many texts.
-_FREE_REPORTS: Final = 16
+_FREE_REPORTS: Final = 64
 _TEXTS_PER_REPORT: Final = 32
 
 #: For so many calls a storm is taken to last.

@@ -86,7 +86,7 @@ class Sight:
         """Whether a sample of these is wanted."""
         if self._before is not None and not self._before.wants_sample(rule, service):
             return False
-        return self._patterns.wants_sample(rule, service)
+        return self._patterns.samples.wants(rule, service)
 
     def take_in(self, other: Sight) -> None:
         """What that one has seen is received."""
