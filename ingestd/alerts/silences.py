@@ -142,7 +142,11 @@ class Silences:
 
 def fits(matchers: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     """Whether each label has the value; one that is not there is empty."""
-    return all(_pattern(value).match(labels.get(name, "")) for name, value in matchers.items())
+    for name, value in matchers.items():
+        label = labels.get(name, "")
+        if label != value and not (("*" in value or "?" in value) and _pattern(value).match(label)):
+            return False
+    return True
 
 
 @lru_cache(maxsize=MAX_SILENCES)
