@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.alerts.asked import ask, silence
+from tests.alerts.managers import alertmanager, known
 from tests.alerts.receivers import Hook
 from tests.daemon import PATIENCE_S, Daemon, check_law, wait_for
 from tests.e2e.reloading import configure, reload
@@ -132,6 +133,27 @@ def test_a_node_that_fails_and_comes_back(tmp_path: Path, hook: Hook) -> None:
 
         wait_for(beats, "its return to be told")
         assert running.stats()["totals"]["received"] == 0, "heartbeats are no records"
+
+
+def test_an_alertmanager_has_what_fires_as_long_as_it_does(tmp_path: Path, hook: Hook) -> None:
+    silent = 'name="silent", kind="absence", service="billing", silent_for="1s", resolve_after="0s", for="0s"'
+    with alertmanager(tmp_path / "am", hook) as url:
+        manager = rules(f'name="am", kind="alertmanager", url="{url}"')
+        with daemon(tmp_path / "d", hook, silent, ERRORS, notifier=manager) as running:
+            wait_for(lambda: [each["labels"]["alertname"] for each in known(url)] == ["silent"], "the alert")
+            running.send(error("<api>"))
+            wait_for(lambda: len(known(url)) == 2, "the other")
+            running.send(b'{"service":"billing","message":"back"}\n')
+            wait_for(
+                lambda: any(
+                    alert["status"] == "resolved" and alert["labels"]["alertname"] == "silent"
+                    for told in hook.notices()
+                    for alert in told["alerts"]
+                ),
+                "it to tell the end of the first",
+            )
+            (other,) = [each for each in known(url) if each["labels"]["alertname"] == "errors"]
+    assert other["labels"]["service"] == "<api>"
 
 
 class TestNothingIsForgottenAndNothingToldTwice:
