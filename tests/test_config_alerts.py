@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from ingestd.config import load
 from ingestd.config_alerts import place
+from ingestd.config_patterns import check_patterns
 from ingestd.errors import ConfigError
 
 MAIL = 'kind = "email"\nserver = "smtp:25"\nsender = "a@b"\n'
@@ -184,3 +187,24 @@ def test_a_key_that_was_not_read_is_accused_once(tmp_path: Path) -> None:
 def test_of_a_url_only_the_server_is_named() -> None:
     assert place("https://u:31337@h:1/31337?a=31337") == "https://h:1"
     assert place("http://[::1]/31337") == "http://[::1]"
+
+
+def test_the_examples_of_the_shipped_file_and_of_the_documentation_are_good(tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent
+    shipped = (root / "conf/ingestd.toml").read_text(encoding="utf-8")
+    examples = [
+        "\n".join(line.removeprefix("#").strip() for line in block.splitlines())
+        for block in re.findall(r"^# For example:\n((?:#.*\n)+)", shipped, re.MULTILINE)
+    ]
+    documents = [(root / f"docs/{name}.md").read_text(encoding="utf-8") for name in ("alerts", "operating")]
+    for text in documents:
+        tables = re.findall(r"^ +\[\[(?:alert|notifier)\]\]\n(?: +\S.*\n)+", text, re.MULTILINE)
+        examples.append("\n".join(tables))
+    counts = []
+    for example in examples:
+        path = tmp_path / "ingestd.toml"
+        path.write_text(textwrap.dedent(example), encoding="utf-8")
+        config = load(path, environ={"WEBHOOK_SECRET": "s", "SMTP_PASSWORD": "p"})
+        check_patterns(config)
+        counts.append((len(config.alert), len(config.notifier)))
+    assert counts == [(4, 0), (0, 4), (1, 1), (1, 1)]
