@@ -23,7 +23,10 @@ def test_where_notify_reload_is_unknown_it_is_not_used(installed: Box) -> None:
 
 def test_installing_again_changes_nothing_that_was_there(installed: Box) -> None:
     installed.run("sed", "-i", "s/^workers = 0/workers = 1/", CONFIG)
-    places = ("/etc", "/usr/local/lib/systemd", "/usr/local/lib/sysusers.d", "/usr/local/bin")
+    places = (
+        *("/etc/ingestd", "/etc/passwd", "/etc/group", "/usr/local/bin", "/usr/local/share"),
+        *("/usr/local/lib/systemd", "/usr/local/lib/sysusers.d"),
+    )
     before = listing(installed, *places)
     edited = installed.run("cat", CONFIG, f"{CERTIFICATES}/ca.crt")
     said = install(installed)
