@@ -79,12 +79,19 @@ class Terminal:
         """Wait until it is on the screen; what is there then."""
 
         def shown() -> str | None:
-            ended = self.process.poll() is not None
+            if ended := self.process.poll() is not None:
+                self._drain()
             found = self.text()
-            assert text in found or not ended, f"it ended without {text!r}:\n{found}"
+            assert text in found or not ended, f"it ended without {text!r}:\n{found}\n{self.output[-500:]!r}"
             return found if text in found else None
 
         return wait_for(shown, f"{text!r} on the screen")
+
+    def _drain(self) -> None:
+        """The program has ended: hear the rest of what it wrote. There are no `modes` from then on."""
+        if self._reader.is_alive():
+            os.close(self._secondary)
+            self._reader.join(PATIENCE_S)
 
     def __enter__(self) -> Self:
         return self
@@ -96,8 +103,7 @@ class Terminal:
             with suppress(ProcessLookupError):  # it has ended
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(PATIENCE_S)
-        os.close(self._secondary)
-        self._reader.join(PATIENCE_S)
+        self._drain()
         os.close(self._primary)
 
 
