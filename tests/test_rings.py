@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestd.memory import Memory
@@ -35,7 +35,7 @@ def test_points_come_back_oldest_first_and_gaps_stay_gaps() -> None:
     assert rings.last(TENS, NOW_S) == []
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(RESOLUTIONS), st.lists(st.integers(0, 5000), min_size=1, max_size=60, unique=True))
 def test_a_ring_holds_exactly_what_is_within_its_span(resolution: Resolution, steps: list[int]) -> None:
     rings = Rings()
