@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from ingestd.tokens import make_token
+from ingestd.visible import HIDDEN, visible
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.load import FORMATS, HOSTILE, RATE, hostile_record, under_load
 from tests.browser.watching import DESKTOP, PATIENCE_MS, PHONE, Watching
@@ -151,6 +152,20 @@ def test_records_of_strangers_stay_text(browser: Browser, tmp_path: Path, kind: 
 def _plain(text: str) -> str:
     """Without white space and escapes, which the page may break lines at and makes of hidden characters."""
     return re.sub(r"\s|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}", "", ESCAPED.sub("", text))
+
+
+def test_what_is_escaped_is_the_same_as_in_a_terminal(watching: Watching) -> None:
+    changed = watching.page.evaluate("""async () => {
+        const { visible } = await import("/dashboard/text.js");
+        const changed = {};
+        for (let number = 0; number <= 0x10ffff; number += 1) {
+            const character = String.fromCodePoint(number);
+            if (visible(character) !== character) changed[number] = visible(character);
+        }
+        return changed;
+    }""")
+    expected = {str(number): visible(chr(number)) for number in range(0x110000) if HIDDEN.match(chr(number))}
+    assert changed == expected
 
 
 def test_a_daemon_that_is_gone_is_noticed_and_so_is_its_return(browser: Browser, tmp_path: Path) -> None:
