@@ -9,6 +9,7 @@ import http.client
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from typing import Final, Self
 
 from benchmarks.daemon import PATIENCE_S
@@ -17,6 +18,9 @@ DASHBOARDS: Final = 5
 SCRAPE_S: Final = 1.0
 
 _EVENT: Final = b"event:"
+
+#: How a daemon that is stopped ends what it is asked.
+_GONE: Final = (OSError, http.client.HTTPException)
 
 
 class Audience:
@@ -45,18 +49,18 @@ class Audience:
 
     def _watch(self) -> None:
         connection = self._connect()
-        connection.request("GET", "/api/events")
-        events = connection.getresponse()
-        while not self._over.is_set() and (line := events.readline()):
-            self.snapshots += line.startswith(_EVENT)
-        connection.close()
+        with closing(connection), suppress(*_GONE):
+            connection.request("GET", "/api/events")
+            events = connection.getresponse()
+            while not self._over.is_set() and (line := events.readline()):
+                self.snapshots += line.startswith(_EVENT)
 
     def _scrape(self) -> None:
         connection = self._connect()
-        while not self._over.wait(SCRAPE_S):
-            connection.request("GET", "/metrics")
-            self.scrapes += b"ingestd_records_received_total" in connection.getresponse().read()
-        connection.close()
+        with closing(connection), suppress(*_GONE):
+            while not self._over.wait(SCRAPE_S):
+                connection.request("GET", "/metrics")
+                self.scrapes += b"ingestd_records_received_total" in connection.getresponse().read()
 
 
 class Share:

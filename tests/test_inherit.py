@@ -93,3 +93,14 @@ def test_what_is_not_understood_is_an_error() -> None:
             inherit.read(fd)
     finally:
         os.close(fd)
+
+
+def test_a_version_before_observations_leaves_none() -> None:
+    left_out = msgspec.to_builtins(will())
+    del left_out["observations"]
+    fd = os.memfd_create("test")
+    os.write(fd, msgspec.json.encode(left_out))
+    try:
+        assert inherit.read(fd).observations == []
+    finally:
+        os.close(fd)

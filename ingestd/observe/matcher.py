@@ -43,13 +43,16 @@ class LevelMatcher:
     """Conditions without a pattern."""
 
     def __init__(self, conditions: Iterable[Condition]) -> None:
-        self._rules = [(each.rule, from_level(each.level), each.service) for each in conditions]
+        self._rules: dict[str, list[tuple[str, str]]] = {}
+        """By level, the rules that ask for it, each with its service."""
+        for each in conditions:
+            for level in from_level(each.level):
+                self._rules.setdefault(level, []).append((each.rule, each.service))
         self._services: dict[str, frozenset[str]] = {}
         """By level, the services that are asked for; none stands for all."""
-        for level in LEVELS:
-            services = {service for _, levels, service in self._rules if level in levels}
-            if services:
-                self._services[level] = frozenset() if "" in services else frozenset(services)
+        for level, rules in self._rules.items():
+            services = frozenset(service for _, service in rules)
+            self._services[level] = frozenset() if "" in services else services
 
     def __bool__(self) -> bool:
         """Whether there is anything to look for."""
@@ -73,8 +76,8 @@ class LevelMatcher:
         """What was found, by rule; in `by_level`, `Match.rule` is a level."""
         found: dict[tuple[str, str], Match] = {}
         for each in by_level:
-            for rule, levels, service in self._rules:
-                if each.rule not in levels or service not in ("", each.service):
+            for rule, service in self._rules[each.rule]:
+                if service not in ("", each.service):
                     continue
                 match = found.get((rule, each.service))
                 if match is None:

@@ -57,20 +57,23 @@ class Sight:
         """Look at a block with at least one record. Its columns are let go."""
         self.services.add(encoded)
         if self._rules:
-            waiting = self._waiting
-            if waiting.records:
-                waiting.append(encoded)
-            else:
-                waiting = self._waiting = _copy(encoded)
+            if not self._waiting.records:
                 self._since_ns = time.time_ns()
-            if waiting.records >= _ENOUGH or waiting.nbytes >= _ENOUGH_BYTES:
-                self._look()
+            if not self._waiting.records and _is_enough(encoded):
+                self._look(encoded)
+            else:
+                self._waiting.append(encoded)
+                if _is_enough(self._waiting):
+                    self._look_at_waiting()
         encoded.columns = NO_COLUMNS
 
-    def _look(self) -> None:
-        """Look at the blocks that wait."""
-        block = Block(self._waiting)
-        self._waiting = Encoded("")
+    def _look_at_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, Encoded("")
+        if waiting.records:
+            self._look(waiting)
+
+    def _look(self, encoded: Encoded) -> None:
+        block = Block(encoded)
         for level, records, samples in self._rules.levels.look(block, self.unsampled):
             self._levels.add(level, records, samples, self._since_ns)
         for match in self._rules.patterns.look(block, self._since_ns, self.wants_sample):
@@ -90,8 +93,7 @@ class Sight:
 
     def take_in(self, other: Sight) -> None:
         """What that one has seen is received."""
-        if other._waiting.records:
-            other._look()
+        other._look_at_waiting()
         for match in other._levels.take():
             self._levels.add_match(match)
         for match in other._patterns.take():
@@ -100,13 +102,9 @@ class Sight:
 
     def take_matches(self) -> list[Match]:
         """What was found, by rule and service; from now on there is nothing."""
-        if self._waiting.records:
-            self._look()
+        self._look_at_waiting()
         return [*self._rules.levels.of_rules(self._levels.take()), *self._patterns.take()]
 
 
-def _copy(encoded: Encoded) -> Encoded:
-    """The records of a block, to append others to."""
-    made = Encoded(encoded.format)
-    made.append(encoded)
-    return made
+def _is_enough(encoded: Encoded) -> bool:
+    return encoded.records >= _ENOUGH or encoded.nbytes >= _ENOUGH_BYTES
