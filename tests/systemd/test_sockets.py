@@ -30,7 +30,7 @@ def test_the_first_who_connects_starts_it(activated: Service) -> None:
 
 
 def test_a_crash_loses_nobody_who_connects_meanwhile(activated: Service) -> None:
-    activated.drop_in("[Service]\nRestartSec=1\n")
+    activated.drop_in("[Service]\nRestartSec=3\n")
     activated.systemctl("start")
     activated.send("before")
     activated.wait_written(1)
@@ -42,7 +42,6 @@ def test_a_crash_loses_nobody_who_connects_meanwhile(activated: Service) -> None
     scraping.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     with activated.box.connect(UDP_PORT, socket.SOCK_DGRAM) as datagrams:
         datagrams.send(b'{"message":"datagram"}')
-    assert activated.property("SubState") == "auto-restart"
     authority = ssl.create_default_context(cadata=activated.box.path("/etc/ingestd/certs/ca.crt").read_text())
     threads = [
         threading.Thread(
