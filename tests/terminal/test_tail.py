@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from ingestd.cli import main
 from ingestd.terminal.lines import LEVEL_STYLES
 from ingestd.visible import HIDDEN
 from tests.daemon import PATIENCE_S, Daemon, wait_for
+from tests.terminal.emulator import Terminal
 from tests.terminal.segments import frame, record, write
 
 TAIL = [sys.executable, "-m", "ingestd", "tail"]
@@ -197,16 +197,9 @@ def test_damage_is_told_on_stderr(tmp_path: Path) -> None:
 
 def on_a_terminal(data: Path, *options: str, **environment: str) -> bytes:
     """What a terminal gets."""
-    primary, secondary = pty.openpty()
-    try:
-        environment = {**os.environ, "TERM": "xterm-256color", **environment}
-        subprocess.run(
-            [*TAIL, *options, str(data)], stdout=secondary, check=True, timeout=PATIENCE_S, env=environment
-        )
-        return os.read(primary, 1 << 16)
-    finally:
-        os.close(primary)
-        os.close(secondary)
+    with Terminal([*TAIL, *options, str(data)], 80, 24, **environment) as terminal:
+        assert terminal.process.wait(PATIENCE_S) == 0
+    return terminal.output
 
 
 HOSTILE = "<script>alert(1)</script>\x1b]0;owned\x07\x1b[2J\r\nforged\u202e\u2066\x9b31m\x7f\ufeff\U000e0041"
