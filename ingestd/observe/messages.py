@@ -74,4 +74,4 @@ class Observation(msgspec.Struct, array_like=True):
     estimated: bool = False
     """`services` are counted in a part of the blocks and scaled up."""
     sources: dict[str, int] | None = None
-    """Open connections by source, the most of them; None where nothing changed."""
+    """Open connections by source, the most of them; None where nothing changed lately."""

@@ -35,6 +35,9 @@ MAX_REJECTS: Final = 5
 #: Sources that are told with their connections: those that have the most.
 MAX_SOURCES: Final = 100
 
+#: Each so many looks around, who is connected is told although nothing has changed.
+TELL_AGAIN: Final = 10
+
 _CUT: Final = {fact: index("ingestd_observations_cut_total", fact) for fact in OBSERVED}
 
 
@@ -84,6 +87,7 @@ class Observer:
         self._heartbeats: dict[tuple[str, str], Heartbeat] = {}
         self._rejects: list[Rejected] = []
         self._sources_changed = False
+        self._looks = 0
 
     @property
     def wants_columns(self) -> bool:
@@ -134,8 +138,10 @@ class Observer:
         self._arm()
 
     def look_around(self) -> None:
-        """Once a second: who is connected?"""
-        if self._top_sources() != self._told_sources:
+        """Once a second: who is connected? Told when that changes, and now and then to who has just come."""
+        self._looks += 1
+        again = bool(self._told_sources) and not self._looks % TELL_AGAIN
+        if again or self._top_sources() != self._told_sources:
             self._sources_changed = True
             self._arm()
 

@@ -11,7 +11,7 @@ import formats.heartbeats
 from ingestd.observe.condition import Condition
 from ingestd.observe.gathered import MAX_SERVICES
 from ingestd.observe.messages import OTHERS, SAMPLE_BYTES, Heartbeat
-from ingestd.observe.observer import MAX_HEARTBEATS, MAX_REJECTS, MAX_SOURCES
+from ingestd.observe.observer import MAX_HEARTBEATS, MAX_REJECTS, MAX_SOURCES, TELL_AGAIN
 from tests.observe.made import Observed, block, errors, record
 
 
@@ -135,6 +135,16 @@ def test_connections_are_told_when_they_change() -> None:
     observed.observer.look_around()
     observed.flush()
     assert observed.teller.told[-1].sources == {}
+
+
+def test_connections_are_told_again_to_who_has_just_come() -> None:
+    observed = Observed()
+    observed.sources = {"192.0.2.1": 3}
+    for _ in range(3 * TELL_AGAIN):
+        observed.observer.look_around()
+        if observed.timers:
+            observed.flush()
+    assert [told.sources for told in observed.teller.told] == [{"192.0.2.1": 3}] * 4
 
 
 def test_some_rejects_of_each_reason_are_examples() -> None:
