@@ -40,9 +40,8 @@ def logs(count: int, service: str = "api") -> bytes:
 
 @pytest.mark.slow
 def test_over_a_death_of_the_daemon(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path).start()
     exported = {"COLUMNS": "80", "LINES": "24"}  # by a shell, of another window
-    with Terminal(command(tmp_path), 100, 40, **exported) as terminal:
+    with Daemon(tmp_path) as daemon, Terminal(command(tmp_path), 100, 40, **exported) as terminal:
         terminal.wait_for(", ready, up ")
         daemon.send(logs(500, "shop\x1b[31m"))
         terminal.wait_for(r"shop\x1b[31m")  # the name of a service is text
@@ -62,7 +61,6 @@ def test_over_a_death_of_the_daemon(tmp_path: Path) -> None:
         assert terminal.process.wait(PATIENCE_S) == 0
         assert terminal.modes() == terminal.modes_before
     assert left_as_it_was(terminal.output)
-    assert daemon.stop() == 0
 
 
 def test_waits_for_a_daemon_that_was_never_there(tmp_path: Path) -> None:
