@@ -28,6 +28,9 @@ from ingestd.observe.patterns import FLAGS, compile_patterns
 _FREE_REPORTS: Final = 64
 _TEXTS_PER_REPORT: Final = 32
 
+#: Of one scan: texts of a thousand lines may have a report for each. It takes some 5 ms.
+_MOST_REPORTS: Final = 16_384
+
 #: For so many calls a storm is taken to last.
 _STORM_CALLS: Final = 256
 
@@ -70,7 +73,10 @@ class Search:
         if self._storms:
             return self._find_in_storm(texts)
         joined = _join(texts)
-        ends = _scan(self._all, joined)
+        ends, whole = _scan(self._all, joined)
+        if not whole:
+            self._storms = dict.fromkeys(ends, _STORM_CALLS)
+            return self._find_in_storm(texts)
         if not ends:
             return []
         self._watch(ends, len(texts))
@@ -89,14 +95,20 @@ class Search:
             self._any = compile_patterns(self._patterns, FLAGS | hyperscan.HS_FLAG_SINGLEMATCH)
         joined = _join(texts)
         ends: dict[int, list[int]] = {}
-        for pattern in _scan(self._any, joined).keys() - self._storms.keys():
+        partly = set()
+        occurring, _ = _scan(self._any, joined)
+        for pattern in occurring.keys() - self._storms.keys():
             if pattern not in self._alone:
                 self._alone[pattern] = compile_patterns([self._by_line[pattern]])
-            if found := _scan(self._alone[pattern], joined):
+            found, whole = _scan(self._alone[pattern], joined)
+            if found:
                 ends[pattern] = found[0]
+            if not whole:
+                partly.add(pattern)
         hits = self._hits(ends, texts, joined) if ends else []
         self._watch(ends, len(texts))
-        return hits
+        fewer = max(1, len(texts) - 1)
+        return [each._replace(searched=fewer) if each.pattern in partly else each for each in hits]
 
     def _sample(self, texts: Sequence[str]) -> list[Hits]:
         """Look for the patterns of storms in a few of the texts, others each time."""
@@ -105,12 +117,11 @@ class Search:
         start = self._calls * size % (len(texts) - size + 1)
         sample = texts[start : start + size]
         joined = _join(sample)
-        ends = {
-            pattern: ends for pattern, ends in _scan(self._all, joined).items() if pattern in self._storms
-        }
+        found, _ = _scan(self._all, joined)
+        ends = {pattern: found[pattern] for pattern in found.keys() & self._storms.keys()}
         return [
-            Hits(pattern, [start + text for text in found], size)
-            for pattern, found, _ in self._hits(ends, sample, joined)
+            Hits(pattern, [start + place for place in places], size)
+            for pattern, places, _ in self._hits(ends, sample, joined)
         ]
 
     def _watch(self, ends: dict[int, list[int]], texts: int) -> None:
@@ -140,7 +151,8 @@ class Search:
         if database is None:
             flags = FLAGS | hyperscan.HS_FLAG_SINGLEMATCH
             database = self._whole[pattern] = compile_patterns([self._patterns[pattern]], flags)
-        return bool(_scan(database, text.encode()))
+        found, _ = _scan(database, text.encode())
+        return bool(found)
 
 
 def _by_line(pattern: bytes) -> bytes:
@@ -157,15 +169,22 @@ def _join(texts: Sequence[str]) -> bytes:
     return "\n".join((*texts, "")).encode()
 
 
-def _scan(database: hyperscan.Database, data: bytes) -> dict[int, list[int]]:
-    """By pattern, the offsets behind what it was reported at, in no order."""
+def _scan(database: hyperscan.Database, data: bytes) -> tuple[dict[int, list[int]], bool]:
+    """By pattern, the offsets behind what it was reported at, in no order; and whether these are all."""
     ends: dict[int, list[int]] = defaultdict(list)
+    left = _MOST_REPORTS
 
-    def report(pattern: int, _start: int, end: int, _flags: int, _context: object) -> None:
+    def report(pattern: int, _start: int, end: int, _flags: int, _context: object) -> bool:
+        nonlocal left
+        left -= 1
         ends[pattern].append(end)
+        return not left
 
-    database.scan(data, match_event_handler=report)
-    return ends
+    try:
+        database.scan(data, match_event_handler=report)
+    except hyperscan.ScanTerminated:
+        return ends, False
+    return ends, True
 
 
 def _places(breaks: Sequence[int] | NDArray[np.int64], ends: list[int]) -> list[int]:

@@ -102,3 +102,23 @@ def test_a_storm_that_goes_on_is_counted_whole_now_and_then() -> None:
     search = Search(["failed"])
     whole = [search.find(["failed"] * 1600)[0].searched == 1600 for _ in range(1000)]
     assert 2 <= sum(whole) <= 5
+
+
+def test_texts_of_many_lines_are_bounded_and_not_overlooked() -> None:
+    flood = "failed\n" * 100_000
+    search = Search(["failed", "badly", "f"])
+    for _ in range(3):
+        found = {hits.pattern: hits for hits in search.find([flood, "served badly", flood])}
+        assert found.keys() == {0, 1, 2}
+        assert found[1] == Hits(1, [1], 3)
+        assert set(found[0].texts) <= {0, 2}
+    assert [hits.texts for hits in Search(["failed"]).find([flood])] == [[0]]
+
+
+def test_a_flood_beside_a_storm_is_told_as_estimated() -> None:
+    search = Search(["storm", "failed"])
+    search.find(["storm"] * 1000)
+    texts = ["storm"] * 1000 + ["failed\n" * 100_000] * 2
+    found = {hits.pattern: hits for hits in search.find(texts)}
+    assert found[1].texts[0] == 1000
+    assert found[1].searched < len(texts)
