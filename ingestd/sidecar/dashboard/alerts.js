@@ -50,9 +50,14 @@ function nodes({ summary, nodes: list }) {
   byId("node-counts").textContent = ok + late + failed ? `${parts.join(", ")}.` : "";
 }
 
-/** `watched` is null where alerts have no place in this daemon. */
+/** `watched` is null where the daemon has no place for alerts. */
 export function showAlerts(watched) {
-  if (!watched) return;
+  if (!watched) {
+    for (const [id, columns] of [["active", 5], ["silences", 4], ["nodes", 7]]) {
+      fill(byId(id), [], { empty: "This process keeps no alerts.", columns });
+    }
+    return;
+  }
   alerts(watched);
   silences(watched.silences);
   nodes(watched);
