@@ -19,7 +19,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-import uvloop
 from aiohttp import web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -30,6 +29,7 @@ from ingestd.observe.messages import Observation
 from ingestd.sidecar import alerting
 from ingestd.sidecar.app import make_app
 from ingestd.sidecar.live import Live
+from ingestd.sidecar.loop import Loop
 from ingestd.sidecar.moment import History
 from ingestd.sidecar.view import View
 from ingestd.stats import Board
@@ -162,5 +162,5 @@ def serve(
     _log.addFilter(_is_ours)
     # The answer to what is not HTTP passes no hook, and aiohttp has no setting for the name and version it gives.
     vars(web_response)["SERVER_SOFTWARE"] = "ingestd"
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(_serve(board, sock, view, serving, hearing))

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-import uvloop
-
 from ingestd.alerts.engine import Engine, Saved
 from ingestd.alerts.notices import Notice
 from ingestd.alerts.settings import EngineSettings
@@ -15,6 +13,7 @@ from ingestd.alerts.system import Counters, Reading
 from ingestd.alerts.view import AlertView
 from ingestd.config_alerts import Alert
 from ingestd.observe.messages import Heartbeat, Match, Observation
+from ingestd.sidecar.loop import Loop
 
 START_S = 1_800_000_000.0
 
@@ -22,8 +21,8 @@ T = TypeVar("T")
 
 
 def played(scene: Coroutine[Any, Any, T]) -> T:
-    """Run `scene` on a loop of the kind that the sidecar has: it has ways of its own."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    """Run `scene` on a loop as the sidecar has it."""
+    with asyncio.Runner(loop_factory=Loop) as runner:
         return runner.run(scene)
 
 
