@@ -40,7 +40,7 @@ class Block:
         self._columns: Columns | None = None
         self._letters: cores.Letters | None = None
         self._numbers: dict[Sequence[str], Numbers] = {}
-        self._level_services: dict[str, list[str]] = {}
+        self._services: dict[Sequence[str], list[str]] = {}
         self._text = b""
         self._ends: NDArray[np.intp] | None = None
 
@@ -57,7 +57,7 @@ class Block:
 
     def of_levels(self, levels: Sequence[str]) -> Numbers:
         """The records of these levels, ascending; None if these are all."""
-        levels = tuple(filter(self.levels.__contains__, levels))
+        levels = self._present(levels)
         if levels not in self._numbers:
             if len(levels) == len(self.levels):
                 self._numbers[levels] = None
@@ -69,9 +69,22 @@ class Block:
                 self._numbers[levels] = cores.numbers_of(self._letters, levels)
         return self._numbers[levels]
 
-    def of_service(self, numbers: Numbers, service: str) -> list[int]:
-        """Those of these records that are of the service."""
-        services = self.services_of(numbers)
+    def _present(self, levels: Sequence[str]) -> Sequence[str]:
+        """Those of the levels that occur."""
+        return tuple(filter(self.levels.__contains__, levels))
+
+    def _services_of_levels(self, levels: Sequence[str]) -> list[str]:
+        levels = self._present(levels)
+        if levels not in self._services:
+            self._services[levels] = self.services_of(self.of_levels(levels))
+        return self._services[levels]
+
+    def of_service(self, levels: Sequence[str], service: str) -> Numbers:
+        """The records of these levels and of the service; None if these are all."""
+        numbers = self.of_levels(levels)
+        if len(self.services) == 1:
+            return numbers if service in self.services else []
+        services = self._services_of_levels(levels)
         found, start = [], 0
         for _ in range(services.count(service)):
             start = services.index(service, start) + 1
@@ -92,7 +105,7 @@ class Block:
         """How many records of a level that occurs each service has."""
         if len(self.services) == 1:
             return dict.fromkeys(self.services, self.levels[level])
-        return tally(self._services_of_level(level), self.services)
+        return tally(self._services_of_levels((level,)), self.services)
 
     def fields_of(self, numbers: Numbers, decoder: msgspec.json.Decoder[Any]) -> list[str | None]:
         """The values of a field of these records, of which `decoder` is that of `field_decoder`; what is no text as
@@ -107,13 +120,8 @@ class Block:
     def sample_of(self, level: str, service: str) -> str:
         """A record of this level and service; there is one."""
         numbers = self.of_levels((level,))
-        place = self._services_of_level(level).index(service)
+        place = self._services_of_levels((level,)).index(service)
         return self.sample(place if numbers is None else numbers[place])
-
-    def _services_of_level(self, level: str) -> list[str]:
-        if level not in self._level_services:
-            self._level_services[level] = self.services_of(self.of_levels((level,)))
-        return self._level_services[level]
 
     @property
     def _lines(self) -> bytes:

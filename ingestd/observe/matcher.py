@@ -144,9 +144,8 @@ class _Group:
 
     def _texts(self, block: Block) -> tuple[Numbers, list[str]]:
         """The records that come into question, and their values."""
-        numbers = block.of_levels(self._levels)
-        if self._service and len(block.services) > 1:
-            numbers = block.of_service(numbers, self._service)
+        levels, service = self._levels, self._service
+        numbers = block.of_service(levels, service) if service else block.of_levels(levels)
         if self._is_message:
             return numbers, block.messages_of(numbers)
         values = block.fields_of(numbers, self._decoder)
