@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, sync_playwright
 SCREENSHOTS = Path(__file__).parent.parent.parent / "build/screenshots"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Of one module: while Playwright runs, its thread has a running event loop, which other tests must not have."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("chromium is not here (Debian package chromium)")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import urllib.error
 from contextlib import closing
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,13 @@ def line(**fields: object) -> bytes:
 
 
 def firing(daemon: Daemon, rule: str) -> list[dict[str, Any]]:
-    answer = json.loads(daemon.get(f"/api/alerts?rule={rule}"))
+    """None, too, while a new sidecar waits for what the old one knows, and says so."""
+    try:
+        answer = json.loads(daemon.get(f"/api/alerts?rule={rule}"))
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
+        return []
     return [alert for alert in answer["alerts"] if alert["state"] == "firing"]
 
 
