@@ -190,8 +190,9 @@ def _scan(database: hyperscan.Database, data: bytes) -> tuple[dict[int, list[int
 def _places(breaks: Sequence[int] | NDArray[np.int64], ends: list[int]) -> list[int]:
     """Which texts these ends are of, each once, ascending."""
     if isinstance(breaks, np.ndarray):
-        places: list[int] = np.unique(breaks.searchsorted(np.array(ends) - 1)).tolist()
-        return places
+        return sorted(
+            set(breaks.searchsorted(np.array(ends) - 1).tolist())
+        )  # np.unique takes five times as long
     return sorted({bisect_left(breaks, end - 1) for end in ends})
 
 
