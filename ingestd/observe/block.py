@@ -40,7 +40,7 @@ class Block:
         self._columns: Columns | None = None
         self._letters: cores.Letters | None = None
         self._numbers: dict[Sequence[str], Numbers] = {}
-        self._services: dict[Sequence[str], list[str]] = {}
+        self._services: dict[str, list[str]] = {}
         self._text = b""
         self._ends: NDArray[np.intp] | None = None
 
@@ -73,23 +73,22 @@ class Block:
         """Those of the levels that occur."""
         return tuple(filter(self.levels.__contains__, levels))
 
-    def _services_of_levels(self, levels: Sequence[str]) -> list[str]:
-        levels = self._present(levels)
-        if levels not in self._services:
-            self._services[levels] = self.services_of(self.of_levels(levels))
-        return self._services[levels]
+    def _services_of_level(self, level: str) -> list[str]:
+        if level not in self._services:
+            self._services[level] = self.services_of(self.of_levels((level,)))
+        return self._services[level]
 
     def of_service(self, levels: Sequence[str], service: str) -> Numbers:
         """The records of these levels and of the service; None if these are all."""
-        numbers = self.of_levels(levels)
         if len(self.services) == 1:
-            return numbers if service in self.services else []
-        services = self._services_of_levels(levels)
-        found, start = [], 0
-        for _ in range(services.count(service)):
-            start = services.index(service, start) + 1
-            found.append(start - 1 if numbers is None else numbers[start - 1])
-        return found
+            return self.of_levels(levels) if service in self.services else []
+        found = []
+        for level in self._present(levels):
+            numbers, services, start = self.of_levels((level,)), self._services_of_level(level), 0
+            for _ in range(services.count(service)):
+                start = services.index(service, start) + 1
+                found.append(start - 1 if numbers is None else numbers[start - 1])
+        return sorted(found)
 
     def services_of(self, numbers: Numbers) -> list[str]:
         """The services of these records."""
@@ -105,7 +104,7 @@ class Block:
         """How many records of a level that occurs each service has."""
         if len(self.services) == 1:
             return dict.fromkeys(self.services, self.levels[level])
-        return tally(self._services_of_levels((level,)), self.services)
+        return tally(self._services_of_level(level), self.services)
 
     def fields_of(self, numbers: Numbers, decoder: msgspec.json.Decoder[Any]) -> list[str | None]:
         """The values of a field of these records, of which `decoder` is that of `field_decoder`; what is no text as
@@ -120,7 +119,7 @@ class Block:
     def sample_of(self, level: str, service: str) -> str:
         """A record of this level and service; there is one."""
         numbers = self.of_levels((level,))
-        place = self._services_of_levels((level,)).index(service)
+        place = self._services_of_level(level).index(service)
         return self.sample(place if numbers is None else numbers[place])
 
     @property
