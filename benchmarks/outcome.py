@@ -14,7 +14,6 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     `sent` are records, `datagrams` what carried them over UDP. `verdict` is None where loss was to be expected.
     `by_format` says what format the records received were of.
     `validation_ns` is what the default rules cost a record, timed alone; 0 where it was not.
-    `slowness` says how many times slower than the machine of the limits this one was meanwhile (yardstick.py).
     `others_cores` is what neither workers nor loadgen used of the machine; the figures of a busy one are not to be
     trusted.
     """
@@ -38,7 +37,6 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     p50_s: float
     p99_s: float
     others_cores: float
-    slowness: float = 1.0
     offered_per_s: float = 0.0
     datagrams: int = 0
     received_datagrams: int = 0
@@ -47,11 +45,6 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     by_format: dict[str, int] = {}
     validation_ns: float = 0.0
-
-    @property
-    def scaled_us(self) -> float:
-        """CPU per record at the speed of the machine of the limits."""
-        return self.cpu_us / self.slowness
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):

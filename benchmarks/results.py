@@ -34,11 +34,6 @@ What loadgen takes of the cores, the daemon does not have.
   (socket, TLS, framing, decoding, splicing, counting), *writer thread* everything else (compression, files).
   What loadgen used for itself, and what anything else on the machine used, stands last: where others used much,
   the figures are not to be trusted.
-- **machine, times as slow**: a shared machine is up to twice as slow for seconds or minutes at a time, by its
-  neighbours. So two steps that were timed before the first line of the project (msgspec decoding a record of 136
-  bytes, 185 ns; zstd level 1 compressing it, 235 ns) are timed each second beside a load. *CPU us/record at 1.00* is
-  the measured figure divided by how much slower they were, and is what the goals of CPU, which were set where those
-  two were timed, are judged by.
 - **default rules ns** is what validation by the default schema costs a record, timed alone over the blocks that each
   format makes of loadgen's records: a good block is cleared by what is counted of it anyway. The goal is its share of
   the CPU per record.

@@ -23,7 +23,6 @@ from benchmarks.daemon import WORKERS, Daemon
 from benchmarks.load import MIXED, RECORDS_PER_DATAGRAM, Offer, Sent, Target, Verdict, send, verify
 from benchmarks.observed import Audience, Share
 from benchmarks.outcome import Acknowledged, Load, Observed
-from benchmarks.yardstick import Yardstick
 
 #: zstd level at which the writer takes a fraction of what the loop can decode: a slow disk, without a slow disk.
 SLOW_LEVEL: Final = 12
@@ -102,10 +101,10 @@ def acknowledged(plan: Plan) -> tuple[list[Load], Acknowledged]:
         name = "json TLS, acknowledged, a tenth"
         tenth = _drive(daemon, plan, name, "json", "tls", Offer(plan.format_s, rate), sender=sender)
     latencies_s.sort()
-    best = [min(found, key=lambda load: load.scaled_us) for found in loads.values()]
+    best = [min(found, key=lambda load: load.cpu_us) for found in loads.values()]
     return [*best, tenth], Acknowledged(
         throughput=median([acked.records_per_s / streamed.records_per_s for streamed, acked in pairs]),
-        cpu=median([acked.scaled_us / streamed.scaled_us for streamed, acked in pairs]),
+        cpu=median([acked.cpu_us / streamed.cpu_us for streamed, acked in pairs]),
         rate=rate,
         p50_s=latencies_s[len(latencies_s) // 2],
         p99_s=latencies_s[len(latencies_s) * 99 // 100],
@@ -125,10 +124,10 @@ def observed(plan: Plan) -> tuple[list[Load], Observed]:
             watched = _drive(daemon, plan, OBSERVED, "json", "tls", Offer(plan.format_s), sender=sender)
             seen.update(snapshots=audience.snapshots, scrapes=audience.scrapes)
         pairs.append((plain, watched))
-    best = [min(loads, key=lambda load: load.scaled_us) for loads in zip(*pairs, strict=True)]
+    best = [min(loads, key=lambda load: load.cpu_us) for loads in zip(*pairs, strict=True)]
     return best, Observed(
         throughput=median([watched.records_per_s / plain.records_per_s for plain, watched in pairs]),
-        cpu=median([watched.scaled_us / plain.scaled_us for plain, watched in pairs]),
+        cpu=median([watched.cpu_us / plain.cpu_us for plain, watched in pairs]),
         sidecar_share=max(shares),
         snapshots=seen["snapshots"],
         scrapes=seen["scrapes"],
@@ -197,8 +196,7 @@ def _drive(
     before, used = daemon.settle(), daemon.use()
     buckets = daemon.latency_buckets()
     others = procfs.Others()
-    with Yardstick() as machine:
-        sent = (sender or _send)(daemon, plan, format_, transport, offer, "load")
+    sent = (sender or _send)(daemon, plan, format_, transport, offer, "load")
     after, use = daemon.settle(), daemon.use().since(used)
     others_cores = others.cores(use.process)
     p50_s, p99_s = (quantile(q, buckets, daemon.latency_buckets()) for q in (0.5, 0.99))
@@ -233,7 +231,6 @@ def _drive(
         p50_s=p50_s,
         p99_s=p99_s,
         others_cores=others_cores,
-        slowness=machine.factor,
         offered_per_s=float(offer.rate),
         datagrams=-(-sent.sent // RECORDS_PER_DATAGRAM) if is_udp else 0,
         received_datagrams=_moved(before, after, "udp", "datagrams"),

@@ -36,8 +36,6 @@ _LOAD_ROWS: Final[tuple[tuple[str, Callable[[Load], str]], ...]] = (
     ("of it kernel", lambda load: f"{load.cpu_system_us:.2f}"),
     ("of it loop thread", lambda load: f"{load.loop_us:.2f}"),
     ("of it writer thread", lambda load: f"{load.writer_us:.2f}"),
-    ("machine, times as slow", lambda load: f"{load.slowness:.2f}"),
-    ("CPU us/record at 1.00", lambda load: f"{load.scaled_us:.2f}"),
     ("default rules ns, alone", lambda load: f"{load.validation_ns:.2f}" if load.validation_ns else "-"),
     ("peak MB/worker", lambda load: f"{load.peak_rss_bytes / 1e6:.0f}"),
     ("compression ratio", lambda load: f"{load.compression_ratio:.1f}"),
