@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import Daemon, check_law, wait_for
-
-_REMOTE = next(
-    (
-        path
-        for folder in ("/usr/lib/systemd", "/lib/systemd")
-        if (path := Path(folder, "systemd-journal-remote")).is_file()
-    ),
-    None,
-)
+from tests.e2e.senders import environment, program
 
 
 @pytest.fixture(scope="module")
@@ -93,18 +84,21 @@ def test_a_lost_boundary_is_told(daemon: Daemon) -> None:
     stored(daemon, "before it", 1)
 
 
-@pytest.mark.skipif(
-    _REMOTE is None or not shutil.which("journalctl"), reason="no systemd-journal-remote or journalctl"
-)
 @pytest.mark.parametrize("output", ["export", "json"])
 def test_a_real_journal(daemon: Daemon, tmp_path: Path, output: str) -> None:
-    assert _REMOTE is not None
+    remote, journalctl = program("systemd-journal-remote"), program("journalctl")
     mark = f"real-{output}"
     source, journal = tmp_path / "entries", tmp_path / "test.journal"
     source.write_bytes(exported(mark, 20))
-    subprocess.run([_REMOTE, "-o", journal, source], check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        [remote, "-o", journal, source], env=environment(), check=True, capture_output=True, timeout=60
+    )
     made = subprocess.run(
-        ["journalctl", "--file", journal, "-o", output, "--all"], check=True, capture_output=True, timeout=60
+        [journalctl, "--file", journal, "-o", output, "--all"],
+        env=environment(),
+        check=True,
+        capture_output=True,
+        timeout=60,
     )
     daemon.send(made.stdout)
     records = stored(daemon, mark, 21)
