@@ -51,7 +51,8 @@ class Heart:
             self._let_go()
             if writer is not None:
                 with suppress(OSError, TimeoutError):
-                    await asyncio.wait_for(writer.wait_closed(), _FAREWELL_S)
+                    async with asyncio.timeout(_FAREWELL_S):
+                        await writer.wait_closed()
 
     async def _send(self) -> None:
         if self._answer is not None and self._answer.done():

@@ -119,7 +119,9 @@ class Link:
         finally:
             writer.close()
             with suppress(OSError, TimeoutError):
-                await asyncio.wait_for(writer.wait_closed(), _FAREWELL_S)
+                # Not `wait_for`: up to Python 3.11 it may swallow that the client is told to end just then.
+                async with asyncio.timeout(_FAREWELL_S):
+                    await writer.wait_closed()
 
 
 class _Exchange:
