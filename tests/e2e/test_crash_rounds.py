@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from ingestd.child import YOUNG_S
 from tests.daemon import PATIENCE_S, Daemon, wait_for
 from tests.e2e.test_loadgen_ack import assert_exact, has_acknowledged, start
 from tools.loadgen.journal import journal_of
@@ -42,6 +43,16 @@ class House:
     def _workers(self) -> list[int]:
         stats: dict[str, Any] = self.daemon.stats()
         return [worker["pid"] for worker in stats["workers"]]
+
+    def wait_grown(self) -> None:
+        """Until all workers serve and are of an age at which a death is none of a crash loop, which ends the daemon."""
+        self.daemon.wait_ready()
+        wait_for(
+            lambda: all(
+                (worker["uptime_seconds"] or 0) > YOUNG_S for worker in self.daemon.stats()["workers"]
+            ),
+            "workers that are no longer young",
+        )
 
     def kill(self, victim: str) -> None:
         """SIGKILL; what the daemon does not mend by itself is started again."""
@@ -86,6 +97,7 @@ def _kill(pid: int) -> None:
 def crash(house: House, number: int) -> list[Path]:
     """One round; the reports of what was sent."""
     folder, random = house.folder, house.random
+    house.wait_grown()
     victim = VICTIMS[random.randrange(len(VICTIMS))]
     report = folder / f"report-{number}.json"
     lanes = ("--connections", "4", "--run", f"run-{number}")
@@ -138,6 +150,7 @@ def rounds(folder: Path, count: int, seed: int, told: Callable[[str], None] = la
         try:
             for number in range(first, min(first + ROUNDS_OF_A_DAEMON, count)):
                 reports += crash(house, number)
+            house.daemon.wait_ready()  # a worker killed just now cannot drain
             assert house.daemon.stop() == 0, house.daemon.log.read_text()
             assert_exact(house.daemon.data, reports)
         finally:
