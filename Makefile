@@ -11,6 +11,8 @@ RUNS ?= 20000
 PREFIX ?= /usr/local
 DESTDIR ?=
 
+KERNELS := $(wildcard formats/kernel/*.p[yx][xd])
+
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -56,6 +58,7 @@ uninstall-service: ## remove the service; keep its data, configuration and user
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' systemd/install.sh uninstall
 
 clean: ## remove .venv and caches; keep data, state and certs
+	rm -f formats/kernel/*.so
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -63,11 +66,13 @@ certs/server.crt: | .venv/.installed
 	.venv/bin/ingestd certs certs
 
 # One stamp per extra of setup.cfg, inside .venv so that they go with it.
-.venv/.installed: setup.cfg pyproject.toml | .venv/bin/python
+.venv/.installed: setup.cfg pyproject.toml setup.py $(KERNELS) | .venv/bin/python
+	@$(ensure_compiler)
 	.venv/bin/python -m pip install --quiet --editable .
 	@touch $@
 
-.venv/.installed-%: setup.cfg pyproject.toml | .venv/bin/python
+.venv/.installed-%: setup.cfg pyproject.toml setup.py $(KERNELS) | .venv/bin/python
+	@$(ensure_compiler)
 	.venv/bin/python -m pip install --quiet --editable '.[$*]'
 	@touch $@ .venv/.installed
 
@@ -100,6 +105,12 @@ apt_install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	else \
 		echo "make: missing Debian packages; run: sudo apt-get install" $(1) >&2; exit 1; \
 	fi
+
+# What compiles the kernels of formats/kernel. Without it all works, slower.
+ensure_compiler = { command -v cc && $(PYTHON) -c 'import pathlib, sys, sysconfig; \
+		sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())'; } >/dev/null \
+		|| ($(call apt_install,gcc libc6-dev python3-dev)) \
+		|| echo 'make: no C compiler, or no headers of Python: the formats will take twice the CPU' >&2
 
 # $(call apt_download,PACKAGES), into the working directory, the lists of apt brought up to date if need be
 apt_get_download = apt-get -qq -o APT::Sandbox::User=root download $(1) 2>/dev/null

@@ -46,7 +46,7 @@ def bounds(timestamps: list[str]) -> tuple[str, str] | None:
         return None
     first, last = min(timestamps), max(timestamps)
     hours = {first[:13]} if first[:13] == last[:13] else {timestamp[:13] for timestamp in timestamps}
-    return (first, last) if all(map(_is_hour, hours)) else None
+    return (first, last) if all(map(is_hour, hours)) else None
 
 
 def parse(text: str) -> str:
@@ -96,7 +96,7 @@ def _tiled(tiles: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 @lru_cache(1024)
-def _is_hour(text: str) -> bool:
+def is_hour(text: str) -> bool:
     """Whether `YYYY-MM-DDTHH` is an hour of the years 1970 to 9999."""
     try:
         return datetime.fromisoformat(text).year >= 1970

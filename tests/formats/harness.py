@@ -9,11 +9,13 @@ import random
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from formats import FORMATS
+import pytest
+
+from formats import FORMATS, kernel
 from formats.cores import Columns
 from formats.framing import Lines
 from formats.levels import LEVELS
-from formats.record import REASONS, Encoded, Enrichment
+from formats.record import REASONS, Context, Encoded, Enrichment
 
 DATA = Path(__file__).parent.parent / "data"
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
@@ -87,6 +89,29 @@ def check_columns(columns: Columns, records: list[Record]) -> None:
             kept = records if numbers is None else records[1::2]
             assert columns.services(numbers) == [record["service"] for record in kept]
             assert columns.messages(numbers) == [record["message"] for record in kept]
+
+
+def assert_same_both_ways(format: str, block: bytes, context: Context = CONTEXT) -> None:
+    """The compiled kernels and Python alone make the same of a block: to the byte, in every count and column."""
+    assert kernel.COMPILED
+    compiled = list(map(_all_of, FORMATS[format].encode(block, context)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "COMPILED", False)
+        interpreted = list(map(_all_of, FORMATS[format].encode(block, context)))
+    assert compiled == interpreted
+
+
+def _all_of(encoded: Encoded) -> dict[str, Any]:
+    """What is to be compared of a block; how it is divided into chunks is not."""
+    check(encoded)
+    fields = {name: getattr(encoded, name) for name in encoded.__struct_fields__}
+    columns = fields.pop("columns")
+    fields["chunks"] = b"".join(encoded.chunks)
+    return fields | {
+        "letters": bytes(columns.letters),
+        "service column": columns.services(None),
+        "message column": columns.messages(None),
+    }
 
 
 def encode_cut(format: str, data: bytes, cuts: list[int]) -> Outcome:

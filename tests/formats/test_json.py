@@ -15,6 +15,8 @@ from formats import mapping
 from formats.mapping import Mapper
 from tests.formats.harness import ADDED, CONTEXT, CORPORA, RECEIVED_AT, cases, encode, parse, run, run_case
 
+pytestmark = pytest.mark.usefixtures("way")
+
 RECORD = b'{"timestamp":"2026-11-20T12:00:00.000000Z","level":"INFO","service":"api","message":"m"}\n'
 
 

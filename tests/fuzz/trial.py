@@ -12,10 +12,12 @@ become is what the whole becomes; and no line is lost where lines are records.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
-from formats import Format
+from formats import Format, kernel
 from formats.errors import FrameError
 from formats.record import Encoded
 from tests.formats.harness import CONTEXT, Record, check
@@ -52,10 +54,22 @@ def run(format: Format, input_: bytes) -> None:
     whole = stream(format, [sent], limit_bytes)
     pieces = [sent[start:end] for start, end in zip([0, *positions], [*positions, len(sent)], strict=True)]
     assert _is_same(stream(format, pieces, limit_bytes), whole), "cut in pieces it becomes something else"
+    if kernel.COMPILED:
+        with _interpreted():
+            assert stream(format, [sent], limit_bytes) == whole, "without kernels it becomes something else"
     if format.name in _LINE_FORMATS:
         lines = len(_TEXT_LINE.findall(sent))
         known = len(whole.records) + len(whole.rejects) + len(whole.oversize)
         assert known >= lines, f"of {lines} lines {lines - known} are unaccounted for"
+
+
+@contextmanager
+def _interpreted() -> Iterator[None]:
+    kernel.COMPILED = False
+    try:
+        yield
+    finally:
+        kernel.COMPILED = True
 
 
 def _is_same(pieces: Outcome, whole: Outcome) -> bool:

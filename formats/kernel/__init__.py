@@ -1,0 +1,19 @@
+"""Kernels: for each format, what most senders send taken from bytes to stored lines in one compiled pass (Cython).
+
+A kernel is a shortcut and decides nothing: it takes a block only where the format's way in Python would make the same
+of it, and says None to anything unusual, down to an escape where there is mostly none. So a format works, slower, where
+there was no C compiler when it was installed (`COMPILED` is False), and the tests compare both ways.
+
+How they are written: no pointer leaves its buffer. Text is passed over up to the NUL that ends each `bytes` (text.pxd);
+what has lengths is compared with its end. What a kernel makes is allocated once, at a size that is reckoned before.
+"""
+
+from __future__ import annotations
+
+try:
+    from formats.kernel import json_lines as _json_lines
+    from formats.kernel import spans as _spans
+except ImportError:
+    COMPILED = False
+else:
+    COMPILED = _json_lines is not None and _spans is not None

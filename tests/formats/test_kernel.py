@@ -1,0 +1,131 @@
+"""The kernels beside the ways in Python: they take what most senders send, and make the same of it."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from formats import json as json_format
+from formats import kernel
+from formats.record import Enrichment
+from tests.formats.harness import CONTEXT, RECEIVED_AT, assert_same_both_ways
+
+pytestmark = pytest.mark.skipif(not kernel.COMPILED, reason="no C compiler when this was installed")
+
+CORE = {"timestamp": "2026-11-20T12:00:00.000000Z", "level": "INFO", "service": "api", "message": "m"}
+
+
+def line(**fields: Any) -> bytes:
+    return json.dumps(CORE | fields, ensure_ascii=False).encode() + b"\n"
+
+
+def is_taken(block: bytes) -> bool:
+    return json_format._enrich(block, CONTEXT) is not None
+
+
+TAKEN = {
+    "many fields": line(a=1, b=-2.5e-7, c=True, d=False, e=None, f=[], g={}, h=[1, {"x": ["y", {}]}], i=""),
+    "no blanks": line().replace(b" ", b""),
+    "tabs and blanks": line(service="").replace(b": ", b" :\t").replace(b"{", b"{ \t").replace(b"}", b"\t }"),
+    "escapes in the message": line(message='a "quoted"\n\ttext \\ \b\f\r/ \x1f'),
+    "escaped characters": line().replace(b'"m"', rb'"\u00e4\u4e2d\/"'),
+    "no last line feed": line() + line()[:-1],
+    "not ASCII": line(message="Übergröße 中文 🎉", service="dienst-ü", name="ñ"),
+    "a kind": line(kind="metric") + line(kind=None) + line(kind=3),
+    "the word in another field": line(message="heartbeat", x="heartbeat"),
+    "every level": b"".join(
+        line(level=level) for level in ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+    ),
+    "more services than its table holds": b"".join(line(service=f"service-number-{i}-x") for i in range(300)),
+    "several hours": b"".join(line(timestamp=f"2026-11-20T{hour:02}:59:59.999999Z") for hour in range(16)),
+    "a name that only begins like one of the enrichment": line(hostname2=1, hostnam=1, source_iq=1),
+}
+
+
+@pytest.mark.parametrize("block", TAKEN.values(), ids=TAKEN.keys())
+def test_the_json_kernel_takes_what_is_common(block: bytes) -> None:
+    assert is_taken(block)
+    assert_same_both_ways("json", block)
+
+
+LEFT = {
+    "a name escaped": line().replace(b'"level"', rb'"leve\u006c"'),
+    "a core field twice": line().replace(b"}", b', "level": "WARN"}'),
+    "a service escaped": line(service='a"b'),
+    "a lone surrogate": line().replace(b'"m"', rb'"\ud800"'),
+    "a pair of surrogates": line().replace(b'"m"', rb'"\ud83c\udf89"'),
+    "a kind escaped": line().replace(b"}", rb', "kind": "heartbea\u0074"}'),
+    "a heartbeat": line(kind="heartbeat"),
+    "deep": line(x=json.loads("[" * 40 + "]" * 40)),
+    "CRLF": line().replace(b"\n", b"\r\n"),
+    "a field of the enrichment": line(hostname="own"),
+    "no such day": line(timestamp="2026-02-30T12:00:00.000000Z"),
+    "before 1970": line(timestamp="1969-12-31T23:59:59.999999Z"),
+    "very many hours": b"".join(line(timestamp=f"2026-11-20T{hour:02}:00:00.000000Z") for hour in range(24)),
+}
+
+
+@pytest.mark.parametrize("block", LEFT.values(), ids=LEFT.keys())
+def test_the_json_kernel_leaves_what_is_not(block: bytes) -> None:
+    for blocks in (block, line() * 3 + block, block + line() * 3):
+        assert not is_taken(blocks)
+        assert_same_both_ways("json", blocks)
+
+
+def test_enrichment_with_a_very_long_name() -> None:
+    context = Enrichment({"x" * 65: b"1"}).at(RECEIVED_AT, "unknown", columns=True)
+    assert_same_both_ways("json", line() + line(**{"x" * 65: 2}), context)
+
+
+def test_columns_of_records_that_are_not_there() -> None:
+    encoded = json_format._enrich(line() * 3, CONTEXT)
+    assert encoded is not None
+    for number in (-1, 3, 1 << 40):
+        with pytest.raises(IndexError, match="no record"):
+            encoded.columns.messages([number])
+
+
+_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+_value = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=3),
+    max_leaves=6,
+)
+_name = st.sampled_from(["kind", "hostname", "received_at", "seq", "level", "message"]) | _text
+_record = st.builds(
+    lambda core, own, ascii: json.dumps(core | own, ensure_ascii=ascii).encode(),
+    st.fixed_dictionaries(
+        {
+            "timestamp": st.datetimes().map(lambda time: time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")),
+            "level": st.sampled_from(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]),
+            "service": st.sampled_from(["api", "", "ü"]) | _text,
+            "message": _text,
+        }
+    ),
+    st.dictionaries(_name, _value, max_size=3),
+    st.booleans(),
+)
+
+
+@given(st.lists(_record, min_size=1, max_size=6), st.booleans())
+def test_both_ways_make_the_same_of_json(records: list[bytes], ended: bool) -> None:
+    assert_same_both_ways("json", b"\n".join(records) + b"\n" * ended)
+
+
+@given(st.lists(_record, min_size=1, max_size=3), st.integers(0, 2**32))
+def test_both_ways_make_the_same_of_damaged_json(records: list[bytes], seed: int) -> None:
+    rng = random.Random(seed)
+    block = bytearray(b"\n".join(records) + b"\n")
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(block))
+        what = rng.choice(
+            (b"", b"\0", b'"', b"\\", b"{", b"}", b"[", b",", b"\n", b"\xff", b"\x1f", b"0", b"e", b".")
+        )
+        block[at : at + rng.randint(0, 2)] = what
+    if block:
+        assert_same_both_ways("json", bytes(block))
