@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,23 +14,26 @@ from ingestd import activation
 from ingestd.activation import Passed
 from ingestd.errors import StartError
 
-#: Where these tests have the passed descriptors begin: beyond what a test run has open.
-FIRST = 700
+
+def beyond_all() -> int:
+    """Where these tests have the passed descriptors begin: beyond what this test run has open, however much that is."""
+    return max(int(path.name) for path in Path("/proc/self/fd").iterdir()) + 16
 
 
 @contextlib.contextmanager
 def passed(
     *sockets: tuple[socket.AddressFamily, socket.SocketKind], names: str = ""
-) -> Iterator[dict[str, str]]:
-    """The environment of a process that was passed such sockets, bound to free ports of this machine."""
+) -> Iterator[tuple[dict[str, str], int]]:
+    """The environment of a process that was passed such sockets, bound to free ports of this machine, and the first."""
+    first = beyond_all()
     with contextlib.ExitStack() as held:
         for number, (family, kind) in enumerate(sockets):
             sock = held.enter_context(socket.socket(family, kind))
             if family == socket.AF_INET:
                 sock.bind(("127.0.0.1", 0))
-            os.dup2(sock.fileno(), FIRST + number)
+            os.dup2(sock.fileno(), first + number)
         environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(sockets)), "HOME": "/"}
-        yield environ | ({"LISTEN_FDNAMES": names} if names else {})
+        yield environ | ({"LISTEN_FDNAMES": names} if names else {}), first
 
 
 def close(taken: Passed) -> None:
@@ -57,8 +61,8 @@ def test_what_each_is_for(
     names: str,
     expected: tuple[int, int, int],
 ) -> None:
-    with passed(*sockets, names=names) as environ:
-        taken = activation.take(8080, environ, FIRST)
+    with passed(*sockets, names=names) as (environ, first):
+        taken = activation.take(8080, environ, first)
         try:
             assert (len(taken.tcp), len(taken.udp), len(taken.http)) == expected
             assert taken.kinds() == {
@@ -71,13 +75,13 @@ def test_what_each_is_for(
 
 
 def test_the_port_of_http_tells_that_stream_from_the_others() -> None:
-    with passed(TCP, TCP) as environ:
-        with socket.socket(fileno=os.dup(FIRST + 1)) as sock:
+    with passed(TCP, TCP) as (environ, first):
+        with socket.socket(fileno=os.dup(first + 1)) as sock:
             port = sock.getsockname()[1]
-        taken = activation.take(port, environ, FIRST)
+        taken = activation.take(port, environ, first)
         try:
-            assert [sock.fileno() for sock in taken.tcp] == [FIRST]
-            assert [sock.fileno() for sock in taken.http] == [FIRST + 1]
+            assert [sock.fileno() for sock in taken.tcp] == [first]
+            assert [sock.fileno() for sock in taken.http] == [first + 1]
         finally:
             close(taken)
 
@@ -93,7 +97,7 @@ def test_the_port_of_http_tells_that_stream_from_the_others() -> None:
     ids=["none", "no pid", "another's", "no number"],
 )
 def test_what_is_not_for_this_process_is_left(environ: dict[str, str]) -> None:
-    assert activation.take(8080, environ, FIRST) == Passed()
+    assert activation.take(8080, environ, beyond_all()) == Passed()
     assert environ == {}
 
 
@@ -116,19 +120,20 @@ def test_what_is_of_no_use_is_refused(
     names: str,
     message: str,
 ) -> None:
-    with passed(*sockets, names=names) as environ, pytest.raises(StartError, match=message):
-        activation.take(8080, environ, FIRST)
+    with passed(*sockets, names=names) as (environ, first), pytest.raises(StartError, match=message):
+        activation.take(8080, environ, first)
 
 
 def test_a_descriptor_that_is_no_socket_is_refused() -> None:
+    first = beyond_all()
     reader, writer = os.pipe()
-    os.dup2(reader, FIRST)
+    os.dup2(reader, first)
     environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "fifo"}
     try:
         with pytest.raises(
-            StartError, match=f"descriptor {FIRST}, which systemd passes as 'fifo', is no socket"
+            StartError, match=f"descriptor {first}, which systemd passes as 'fifo', is no socket"
         ):
-            activation.take(8080, environ, FIRST)
+            activation.take(8080, environ, first)
     finally:
-        for fd in (reader, writer, FIRST):
+        for fd in (reader, writer, first):
             os.close(fd)
