@@ -11,6 +11,7 @@ from typing import IO, Final
 
 import orjson
 
+from formats import kernel
 from ingestd import __version__, journal
 from ingestd.ask import STATE_FILE
 from ingestd.config import Config
@@ -81,6 +82,10 @@ def withdraw(state_dir: Path) -> None:
 def greet(config: Config, listen: dict[str, str], workers: int, seconds: float) -> None:
     """Tell the person who started it where it listens, and a line to paste that sends a first log; tell the journal
     in one line."""
+    if not kernel.COMPILED:
+        log.warning(
+            "the kernels of the formats are not compiled: records take twice the CPU; see ingestd doctor"
+        )
     if journal.is_stderr():
         log.info(
             "ingestd %s is ready after %.2f s with %d workers: TCP %s, UDP %s, HTTP %s",

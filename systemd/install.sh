@@ -53,7 +53,7 @@ install_program() {
   # Built from a copy: a build leaves files behind, and would find those of the one before.
   copy=$(mktemp -d)
   trap 'rm -rf "$copy"' EXIT
-  (cd "$source" && cp -R ingestd formats tools setup.cfg pyproject.toml README.md LICENSE "$copy")
+  (cd "$source" && cp -R ingestd formats tools setup.cfg setup.py pyproject.toml README.md LICENSE "$copy")
   "$target/bin/python" -m pip install --quiet --disable-pip-version-check --no-warn-script-location "$copy"
   if [ -n "$DESTDIR" ]; then # scripts name their interpreter by its whole path
     for script in "$target"/bin/*; do

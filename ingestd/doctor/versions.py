@@ -1,4 +1,4 @@
-"""The interpreter and the libraries: there, and new enough."""
+"""The interpreter, the libraries and the compiled kernels: there, and new enough."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from typing import Final
 
+from formats import kernel
 from ingestd.doctor.finding import Finding, fail, ok, warn
 
 #: SO_REUSEPORT, memfd sealing, O_TMPFILE, pidfd: all of what is used; older ones are not tried.
@@ -21,6 +22,7 @@ _REQUIREMENT: Final = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*>=\s*([0-9
 def examine() -> Iterator[Finding]:
     """All of this module."""
     yield system(platform.release(), platform.python_version(), ssl.OPENSSL_VERSION)
+    yield kernels(compiled=kernel.COMPILED)
     try:
         wanted = metadata.requires("ingestd") or []
     except metadata.PackageNotFoundError:
@@ -37,6 +39,16 @@ def system(linux: str, python: str, openssl: str) -> Finding:
             "system", f"{says}: this kernel is older than any that ingestd was tried on", "use a newer one"
         )
     return ok("system", says)
+
+
+def kernels(*, compiled: bool) -> Finding:
+    """Whether the formats have their compiled ways."""
+    if compiled:
+        return ok("kernels", "compiled")
+    says = (
+        "not compiled, so records take about twice the CPU: there was no C compiler when this was installed"
+    )
+    return warn("kernels", says, "apt-get install gcc libc6-dev python3-dev, then install ingestd again")
 
 
 def libraries(wanted: Iterable[str], version: Callable[[str], str]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from importlib import metadata
 
 import pytest
 
+from formats import kernel
 from ingestd.doctor import versions
 
 REQUIRED = [
@@ -48,5 +49,14 @@ def test_the_kernel(linux: str, verdict: str) -> None:
     assert versions.system(linux, "3.11.7", "OpenSSL 3.0.11").verdict == verdict
 
 
+def test_the_kernels_of_the_formats() -> None:
+    assert versions.kernels(compiled=True).verdict == "ok"
+    missing = versions.kernels(compiled=False)
+    assert missing.verdict == "warn"
+    assert "gcc" in missing.do
+
+
 def test_what_runs_these_tests_is_good() -> None:
-    assert {finding.verdict for finding in versions.examine()} == {"ok"}
+    verdicts = {finding.check: finding.verdict for finding in versions.examine()}
+    assert verdicts.pop("kernels") == ("ok" if kernel.COMPILED else "warn")
+    assert set(verdicts.values()) == {"ok"}

@@ -38,7 +38,7 @@ def test_installing_again_changes_nothing_that_was_there(installed: Box) -> None
 
 #: What of the sources an installation reads.
 NEEDED: Final = (
-    *("Makefile", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"),
+    *("Makefile", "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"),
     *("ingestd", "formats", "tools", "conf", "docs", "systemd"),
 )
 
