@@ -17,7 +17,18 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from benchmarks import client, fairness, peers, profiling, results, rsyslog, scenarios, syslog_ng, table
+from benchmarks import (
+    alarm,
+    client,
+    fairness,
+    peers,
+    profiling,
+    results,
+    rsyslog,
+    scenarios,
+    syslog_ng,
+    table,
+)
 from benchmarks.errors import BenchmarkError, UnavailableError
 from benchmarks.goals import judge
 from benchmarks.load import MIXED
@@ -34,6 +45,7 @@ PARTS: Final = (
     "slow",
     "ack",
     "observed",
+    "alarm",
     "fairness",
     "client",
     "profile",
@@ -66,6 +78,7 @@ class Run:
             "slow": lambda: self._load(scenarios.slow_writer(self._plan)),
             "ack": self._acknowledged,
             "observed": self._observed,
+            "alarm": self._alarm,
             "fairness": self._fairness,
             "client": self._client,
             "profile": self._profile,
@@ -96,6 +109,10 @@ class Run:
         loads, self.outcome.observed = scenarios.observed(self._plan)
         for load in loads:
             self._load(load)
+
+    def _alarm(self) -> None:
+        plan = self._plan
+        self.outcome.alarm = alarm.measure(plan.folder, plan.certs, 3.0 if self._quick else 20.0)
 
     def _fairness(self) -> None:
         plan = self._plan

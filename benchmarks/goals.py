@@ -36,6 +36,8 @@ ACK_CPU: Final = 1.15
 #: With alert rules, dashboards and scrapes beside without: of its throughput at least; and what the sidecar may use.
 OBSERVED_THROUGHPUT: Final = 0.95
 SIDECAR_SHARE: Final = 0.1
+#: From a record to the call of the webhook that its alert is told by, at full load.
+ALARM_P99_S: Final = 1.0
 #: From a batch's being due to its ACK, at a tenth of the largest load.
 ACK_P50_S: Final = 0.010
 ACK_P99_S: Final = 0.050
@@ -53,6 +55,10 @@ def judge(outcome: Outcome) -> list[Goal]:
         goals += _acknowledged(outcome.acknowledged)
     if outcome.observed is not None:
         goals += _observed(outcome.observed)
+    if outcome.alarm is not None:
+        p99_s = outcome.alarm.p99_s
+        name = f"record to webhook beside {outcome.alarm.beside_per_s:,.0f}/s: p99"
+        goals.append(Goal(name, f"< {ALARM_P99_S:.0f} s", f"{p99_s * 1e3:.0f} ms", p99_s < ALARM_P99_S))
     goals += [_fairness(found) for found in outcome.fairness]
     goals += [_client(cost) for cost in outcome.clients]
     if outcome.startups_s:

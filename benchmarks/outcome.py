@@ -146,6 +146,16 @@ class Fairness(msgspec.Struct, frozen=True, kw_only=True):
     p99_s: float
 
 
+class Alarm(msgspec.Struct, frozen=True, kw_only=True):
+    """From a record that an alert waits for to the call of its webhook, beside a load of other records."""
+
+    beside_per_s: float
+    alerts: int
+    p50_s: float
+    p99_s: float
+    most_s: float
+
+
 class Skipped(msgspec.Struct, frozen=True):
     """A part that could not be measured here."""
 
@@ -178,6 +188,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     acknowledged: Acknowledged | None = None
     observed: Observed | None = None
     fairness: list[Fairness] = []
+    alarm: Alarm | None = None
     skipped: list[Skipped] = []
     goals: list[Goal] = []
 

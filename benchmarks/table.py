@@ -95,7 +95,7 @@ def tables(outcome: Outcome) -> list[Table]:
         _functions(outcome),
         _stages(outcome),
     ]
-    made.append(Table("Start and idle", ("what", "measured"), _small(outcome)))
+    made.append(Table("Start, idle, onlookers and alerts", ("what", "measured"), _small(outcome)))
     goals = [
         (goal.name, goal.limit, goal.measured, "met" if goal.met else "MISSED") for goal in outcome.goals
     ]
@@ -173,6 +173,11 @@ def _small(outcome: Outcome) -> list[tuple[str, ...]]:
         rows.append(("CPU per record with rules and onlookers, of that without", f"{found.cpu:.1%}"))
         rows.append(("CPU of the sidecar then, share of one core", f"{found.sidecar_share:.1%}"))
         rows.append(("snapshots and scrapes answered then", f"{found.snapshots}, {found.scrapes}"))
+    if outcome.alarm:
+        alarm = outcome.alarm
+        times = (alarm.p50_s, alarm.p99_s, alarm.most_s)
+        what = f"record to webhook beside {alarm.beside_per_s:,.0f} records/s, 20 rules: p50, p99, most of {alarm.alerts}"
+        rows.append((what, ", ".join(f"{taken_s * 1e3:.0f} ms" for taken_s in times)))
     if outcome.idle_shares:
         each = ", ".join(f"{share:.2%}" for share in outcome.idle_shares)
         rows.append(("CPU of an idle worker, share of one core, each", each))
