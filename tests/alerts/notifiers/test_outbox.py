@@ -114,7 +114,8 @@ def test_meanwhile_newer_notices_take_the_place_of_older_ones_and_lose_no_end() 
         sender.gate.clear()
         sender.errors = [DeliveryError("no")]
         box.put(notice("g", ("a", "b")))
-        await asyncio.sleep(0.01)  # that one is under way
+        while not sender.tried:
+            await asyncio.sleep(0)  # until that one is under way
         box.put(notice("g", ("b",), ("a",)))
         box.put(notice("g", ("c",), ("b",)))
         box.put(notice("other"))
