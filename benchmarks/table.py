@@ -176,7 +176,9 @@ def _small(outcome: Outcome) -> list[tuple[str, ...]]:
     if outcome.alarm:
         alarm = outcome.alarm
         times = (alarm.p50_s, alarm.p99_s, alarm.most_s)
-        what = f"record to webhook beside {alarm.beside_per_s:,.0f} records/s: p50, p99, most of {alarm.alerts}"
+        what = (
+            f"record to webhook beside {alarm.beside_per_s:,.0f} records/s: p50, p99, most of {alarm.alerts}"
+        )
         rows.append((what, ", ".join(f"{taken_s * 1e3:.0f} ms" for taken_s in times)))
     if outcome.idle_shares:
         each = ", ".join(f"{share:.2%}" for share in outcome.idle_shares)
