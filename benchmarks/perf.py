@@ -1,10 +1,9 @@
 """Where a running worker's CPU goes, by `perf record` with call graphs: every sample belongs to one stage.
 
 The stages are told by the C functions and libraries on a sample's stack, the most telling first, so that `memmove` or
-a page fault counts for the stage that asked for it. The interpreter's own work on the loop's thread counts as metadata:
-the comprehensions there are the only Python that runs per record, but the little that runs per block is in it too.
-Needs perf (Debian: linux-perf), the right to use it (root, or kernel.perf_event_paranoid <= 1), and a Python whose
-symbols are not stripped: without them `splice` and `metadata` fall to the event loop.
+a page fault counts for the stage that asked for it. The interpreter's own work on the loop's thread is the
+loop's: with the kernels of formats/kernel it runs per block. Needs perf (Debian: linux-perf) and the right to use it
+(root, or kernel.perf_event_paranoid <= 1).
 """
 
 from __future__ import annotations
@@ -26,26 +25,21 @@ _STACK_BYTES: Final = 16384
 RECEIVE = "receive (kernel)"
 TLS = "TLS"
 FRAMING = "framing"
-DECODE = "decode and check"
-SPLICE = "splice"
-METADATA = "metadata"
+ENCODE = "check, count, enrich"
 LOOP = "event loop, queue, accounting"
 COMPRESS = "compress"
 WRITE = "write and sync"
 WRITER = "writer, other"
 
-#: In the order of a record's way; the first seven are the loop's thread, the others the writer's.
-STAGES: Final = (RECEIVE, TLS, FRAMING, DECODE, SPLICE, METADATA, LOOP, COMPRESS, WRITE, WRITER)
+#: In the order of a record's way; the last three are the writer's thread.
+STAGES: Final = (RECEIVE, TLS, FRAMING, ENCODE, LOOP, COMPRESS, WRITE, WRITER)
 WRITER_STAGES: Final = (COMPRESS, WRITE, WRITER)
 
 _Rules = tuple[tuple[re.Pattern[str], str], ...]
 
 # A rule fits a stack if its pattern occurs in a frame, written `symbol (library)`; the first that fits names the stage.
 _LOOP_RULES: Final[_Rules] = (
-    (re.compile(r"pattern_subx|_sre_"), SPLICE),
-    (re.compile(r"msgspec/_core|_multiarray_umath|isascii|_PyUnicode_JoinArray|min_max"), DECODE),
-    # The comprehensions over a block's records are the only Python that runs per record.
-    (re.compile(r"\A_PyEval_EvalFrameDefault|list_count|PySet_Add|set_add|listiter_next"), METADATA),
+    (re.compile(r"formats/kernel/|pattern_subx|_sre_|msgspec/_core|_multiarray_umath|isascii"), ENCODE),
     (re.compile(r"libssl|libcrypto|_ssl\.cpython"), TLS),
     (re.compile(r"tcp_recvmsg|udp_recvmsg|sock_recvmsg|__sys_recvfrom|sock_read_iter|ksys_read"), RECEIVE),
     (re.compile(r"stringlib_bytes_join|bytes_rfind|memrchr|bytes_subscript"), FRAMING),

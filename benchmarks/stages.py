@@ -17,15 +17,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import Final
 
 from benchmarks import perf
 from benchmarks.corpus import BLOCK_BYTES, Block, context, json_blocks
 from benchmarks.micro_store import frames_of
 from formats import json as json_format
-from formats import lines, timestamps
 from formats.framing import Lines
-from formats.record import Encoded, tally
+from formats.record import Encoded
 from ingestd.accounting import Ledger
 from ingestd.stats import Board
 from ingestd.store.batch import Batch
@@ -49,9 +48,7 @@ def time_alone(certs: Path, folder: Path, rounds: int) -> dict[str, float]:
             perf.RECEIVE: partial(_receive, sent),
             perf.TLS: partial(_tls, sent, certs),
             perf.FRAMING: partial(_timed, partial(_frame, sent)),
-            perf.DECODE: partial(_decode, blocks),
-            perf.SPLICE: partial(_timed, partial(_splice, blocks)),
-            perf.METADATA: partial(_metadata, blocks),
+            perf.ENCODE: partial(_timed, partial(_encode, blocks)),
             perf.LOOP: partial(_timed, partial(_account, blocks)),
             perf.COMPRESS: partial(_timed, partial(_compress, blocks)),
             perf.WRITE: partial(_write, _frames(blocks), Path(scratch) / "segment"),
@@ -117,36 +114,9 @@ def _frame(sent: bytes) -> None:
         feed(sent[start : start + BLOCK_BYTES])
 
 
-def _decode(blocks: list[Block]) -> float:
-    """Parsing into checked Structs, the count of lines, the form of all timestamps."""
-    decoder = json_format._decoder(context().enrichment.keys, frozenset())
-    taken_ns = 0.0
+def _encode(blocks: list[Block]) -> None:
     for block in blocks:
-        start_ns = time.thread_time_ns()
-        block.sent.isascii()
-        records = decoder.decode_lines(block.sent)
-        lines.count(block.sent)
-        taken_ns += time.thread_time_ns() - start_ns
-        taken_ns += _timed(partial(timestamps.bounds, [record.timestamp for record in records]))
-    return taken_ns
-
-
-def _splice(blocks: list[Block]) -> None:
-    joint = b"}\n{" + context().prefix("json")
-    for block in blocks:
-        view: Any = memoryview(block.sent)[1:]
-        json_format._JOINT.subn(joint, view)
-
-
-def _metadata(blocks: list[Block]) -> float:
-    """The columns out of records that were decoded before, counts by level, the set of services."""
-    decoder = json_format._decoder(context().enrichment.keys, frozenset())
-    return sum(_timed(partial(_columns, decoder.decode_lines(block.sent))) for block in blocks)
-
-
-def _columns(records: list[Any]) -> object:
-    times = [record.timestamp for record in records]
-    return times, tally([record.level for record in records]), {record.service for record in records}
+        json_format.encode(block.sent, context())
 
 
 def _account(blocks: list[Block]) -> None:

@@ -10,7 +10,7 @@ SCRIPT = """\
 
    11
 \tffffffff8 exc_page_fault ([kernel.kallsyms])
-\t    2 json_decode (/site-packages/msgspec/_core.cpython-311-x86_64-linux-gnu.so)
+\t    2 enrich (/ingestd/formats/kernel/json_lines.cpython-311-x86_64-linux-gnu.so)
 
 python    12
 \t    1 ZSTD_compressBlock_fast (/site-packages/zstandard/backend_c.cpython-311-x86_64-linux-gnu.so)
@@ -29,7 +29,7 @@ def test_a_script_falls_into_samples_of_a_thread_and_its_frames() -> None:
 
 def test_every_sample_has_the_stage_that_asked_for_it() -> None:
     sampled = perf.classify(perf.stacks(SCRIPT), loop_tids={11})
-    assert dict(sampled.stages) == {perf.SPLICE: 1, perf.DECODE: 1, perf.COMPRESS: 1, perf.WRITE: 1}
+    assert dict(sampled.stages) == {perf.ENCODE: 2, perf.COMPRESS: 1, perf.WRITE: 1}
     assert sampled.page_faults == 1
 
 
