@@ -13,7 +13,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from formats import kernel
 from formats.errors import FrameError
+
+if kernel.COMPILED:
+    from formats.kernel import delimited as walks
 
 Positions = NDArray[np.int64]
 
@@ -37,7 +41,7 @@ def frames(data: bytes, starts: Positions) -> Frames:
 def cut(data: bytes) -> tuple[Frames, bytes]:
     """The whole frames of `data`, and the rest behind them: a frame cut short, or a length that is none."""
     starts, end = _walk(data)
-    return frames(data[:end], _positions(starts)), data[end:]
+    return frames(data[:end], starts), data[end:]
 
 
 def read_length(data: bytes, position: int) -> tuple[int, int]:
@@ -93,11 +97,10 @@ class Delimited:
         if end < len(data):
             self._keep(data, end)
         block = b""
-        if starts:
-            positions = _positions(starts)
+        if len(starts):
             whole = data if end == len(data) else data[:end]
             is_within = end <= self._limit_bytes
-            block = frames(whole, positions) if is_within else self._within_limit(whole, positions)
+            block = frames(whole, starts) if is_within else self._within_limit(whole, starts)
         if not block and self._error is not None:
             raise self._error
         return block
@@ -156,8 +159,16 @@ class Delimited:
         return frames(b"".join(kept), np.cumsum(sizes) - sizes) if kept else b""
 
 
-def _walk(data: bytes) -> tuple[list[int], int]:
+def _walk(data: bytes) -> tuple[Positions, int]:
     """Where each whole frame begins, and where the last one ends."""
+    if kernel.COMPILED:
+        positions, end = walks.walk(data)
+        return np.frombuffer(positions, np.int64), end
+    starts, end = _walked(data)
+    return np.fromiter(starts, np.int64, len(starts)), end
+
+
+def _walked(data: bytes) -> tuple[list[int], int]:
     starts: list[int] = []
     append = starts.append
     position, size = 0, len(data)
@@ -178,7 +189,3 @@ def _walk(data: bytes) -> tuple[list[int], int]:
     except (IndexError, FrameError):
         pass  # the rest is cut within a length, or has none: who asked looks at it
     return starts, position
-
-
-def _positions(starts: list[int]) -> Positions:
-    return np.fromiter(starts, np.int64, len(starts))

@@ -1,7 +1,9 @@
 """Protobuf: a stream of `LogEntry` (formats/schemas/log_entry.proto), each behind its length, to stored records.
 
-The fast way takes a block whose entries have the same fields, each once and in order, as all serialisers write
-them. Entries one behind the other are one `LogColumns`, since Protobuf adds up repeated fields: one call in C
+A compiled kernel (formats.kernel) is tried first: it takes what most senders send, at an eighth of the cost.
+
+The fast way without it takes a block whose entries have the same fields, each once and in order, as all serialisers
+write them. Entries one behind the other are one `LogColumns`, since Protobuf adds up repeated fields: one call in C
 gives the columns of all records, a tenth of what message by message costs. That holds only if no entry lacks a field
 or has one more, so numpy walks all entries at once, from tag to tag, and each must end where its frame ends.
 The length before an entry is not cut out but made part of it (`_fuse`):
@@ -16,6 +18,7 @@ Other blocks are parsed as a `LogBatch`; one that fails is cut into pieces, down
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -25,14 +28,17 @@ import numpy as np
 from google.protobuf.message import DecodeError as ProtobufError
 from numpy.typing import NDArray
 
-from formats import heartbeats
+from formats import heartbeats, kernel, timestamps
 from formats.columns import Added, Core, encode_columns, encode_lines, read_core
 from formats.delimited import Frames, Positions, cut, frames, read_length
 from formats.errors import DecodeError
 from formats.mapping import Mapper
-from formats.record import CORE_FIELDS, Context, Encoded
+from formats.record import CORE_FIELDS, Context, Encoded, Enrichment
 from formats.schemas.log_columns_pb2 import LogColumns
 from formats.schemas.log_entry_pb2 import LogBatch, LogEntry
+
+if kernel.COMPILED:
+    from formats.kernel import log_entries, made
 
 _FORMAT = "protobuf"
 _encoder = msgspec.json.Encoder()
@@ -97,9 +103,33 @@ def _encode_bulk(block: Frames, context: Context) -> Encoded | None:
     """All records at once, None if one of them is bad."""
     if not len(block.starts):
         return Encoded(_FORMAT)
+    if kernel.COMPILED and (encoded := _encode_compiled(block, context)) is not None:
+        return encoded
     try:
         return _encode_entries(_read_columns(block) or _read_batch(block), context)
     except (DecodeError, ProtobufError):
+        return None
+
+
+def _encode_compiled(block: Frames, context: Context) -> Encoded | None:
+    """All records at once; None if there is anything unusual."""
+    added = _added(context.enrichment)
+    received_at = context.received_at.encode()
+    if added is None or len(received_at) != timestamps.WIDTH:
+        return None
+    rest = b"," + context.prefix(_FORMAT)[:-1] + b"}\n"
+    service = context.service.encode()
+    fields = log_entries.encode(block, len(block.starts), service, received_at, rest, added, context.columns)
+    return made.encoded(_FORMAT, fields)
+
+
+@lru_cache(1024)  # one for each sender
+def _added(enrichment: Enrichment) -> log_entries.Added | None:
+    values = enrichment.values(_FORMAT) | {"received_at": b'"%b"' % bytes(timestamps.WIDTH)}
+    sizes = {name: len(_encoder.encode(name)) + len(value) + 2 for name, value in values.items()}
+    try:
+        return log_entries.Added(sizes)
+    except ValueError:  # very many
         return None
 
 
@@ -282,7 +312,7 @@ def _with_attributes(
         if run or seq:
             line |= {"run": run, "seq": seq} if run else {"seq": seq}
         if attributes:
-            own = dict(attributes.items())
+            own = dict(sorted(attributes.items()))  # in a map they have no order
             line |= own if _RESERVED.isdisjoint(own) else _renamed(own)
         carried = _NOTHING if keys.isdisjoint(line) else keys.intersection(line)
         rest = added.get(carried)

@@ -11,9 +11,11 @@ what has lengths is compared with its end. What a kernel makes is allocated once
 from __future__ import annotations
 
 try:
+    from formats.kernel import delimited as _delimited
     from formats.kernel import json_lines as _json_lines
+    from formats.kernel import log_entries as _log_entries
     from formats.kernel import spans as _spans
 except ImportError:
     COMPILED = False
 else:
-    COMPILED = _json_lines is not None and _spans is not None
+    COMPILED = None not in (_delimited, _json_lines, _log_entries, _spans)

@@ -3,6 +3,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
+from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
 from formats.kernel.text cimport Text, in_string
@@ -117,3 +118,34 @@ cdef inline void drop(Out* out) noexcept:
     """Nothing comes of it."""
     Py_XDECREF(out.data)
     out.data = NULL
+
+
+cdef inline uint64_t _not_ordinary(uint64_t word) noexcept nogil:
+    """Not 0 where one of eight bytes is a control character, a quote or a backslash.
+
+    https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord
+    """
+    cdef uint64_t ones = 0x0101010101010101ULL
+    cdef uint64_t quote = word ^ (ones * c'"')
+    cdef uint64_t backslash = word ^ (ones * c"\\")
+    return (
+        ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)
+    ) & (ones << 7)
+
+
+cdef inline void put_words(Out* out, Text text, Py_ssize_t size) noexcept:
+    """`put_text`, eight bytes at once where nothing among them is escaped."""
+    cdef Text end = text + size
+    cdef uint64_t word, seen = 0
+    while end - text >= 8:
+        memcpy(&word, text, 8)
+        if _not_ordinary(word):
+            put_text(out, text, 8)
+        else:
+            seen |= word
+            memcpy(out.at, &word, 8)
+            out.at += 8
+        text += 8
+    if seen & 0x8080808080808080ULL:
+        out.seen |= 0x80
+    put_text(out, text, end - text)

@@ -10,6 +10,8 @@ from formats.delimited import Delimited, Frames, cut, read_length
 from formats.errors import FrameError
 from tests.formats.binary import frame, varint
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 def feed_all(framer: Delimited, data: bytes, piece_bytes: int) -> bytes:
     blocks = [framer.feed(data[start : start + piece_bytes]) for start in range(0, len(data), piece_bytes)]

@@ -19,6 +19,8 @@ from formats.schemas.log_entry_pb2 import LogEntry
 from tests.formats.binary import cases, frame, run, run_case, run_cut
 from tests.formats.harness import ADDED, CONTEXT, CORPORA, RECEIVED_AT, parse
 
+pytestmark = pytest.mark.usefixtures("way")
+
 PROTOBUF = Format("protobuf", Delimited, protobuf.encode)
 ENTRY: dict[str, Any] = {
     "timestamp": "2026-11-20T12:00:00.000000Z",
