@@ -1,5 +1,8 @@
 """Syslog to records: RFC 5424 and RFC 3164 in any mixture, whatever is neither kept whole.
 
+Before all that follows, a compiled kernel (formats.syslog_compiled) tries to take the block in one pass; it takes what
+most senders send.
+
 The first message of a block is read alone; that tells how those like it are cut into columns of PRI, time, origin
 and text (formats.syslog_5424, formats.syslog_3164), whose distinct values are read once each. What did not fit is
 treated the same way again, as often as there are layouts; what remains is read one by one. One call renders all.
@@ -16,11 +19,14 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from formats import syslog_3164, syslog_5424, syslog_framing, syslog_times
+from formats import kernel, syslog_3164, syslog_5424, syslog_framing, syslog_times
 from formats.cores import Lists
 from formats.errors import DecodeError
 from formats.record import DETAIL_LIMIT, Context, Encoded, tally
 from formats.syslog_message import PRI_NAMES, UNTOLD, Layout, Message, Origin, origin, split_pri
+
+if kernel.COMPILED:
+    from formats import syslog_compiled
 
 _encoder = msgspec.json.Encoder()
 _FEW = 8  # lines that are not worth being cut into columns
@@ -71,6 +77,8 @@ def encode(block: bytes, context: Context) -> list[Encoded]:
 
     There is one `Encoded` for each run of messages that are syslog or are not.
     """
+    if kernel.COMPILED and (encoded := syslog_compiled.encode(block, context)) is not None:
+        return [encoded]
     messages, damaged, truncated = _split(block)
     reader = _Reader(messages, damaged, context, context.enrichment.zone)
     reader.read()

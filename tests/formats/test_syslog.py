@@ -30,6 +30,8 @@ from tests.formats.harness import (
     parse,
 )
 
+pytestmark = pytest.mark.usefixtures("way")
+
 _LIMIT_BYTES = 2_000_000
 
 

@@ -1,0 +1,14 @@
+from collections.abc import Iterable
+
+from formats.kernel.made import MadeFields
+from formats.kernel.syslog_clock import Clock
+
+class Severities:
+    def __init__(self, severities: Iterable[tuple[str, bytes]]) -> None: ...
+
+class Surroundings:
+    def __init__(
+        self, severities: Severities, rests: Iterable[bytes], service: str, received_at: str, clock: Clock
+    ) -> None: ...
+
+def take(block: bytes, around: Surroundings, with_spans: bool) -> MadeFields | None: ...

@@ -1,0 +1,251 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Syslog messages to stored lines in one pass over their bytes: RFC 5424, and RFC 3164 with a time and a host or a tag.
+
+This is `formats.syslog.encode` for what most senders send. Messages are lines, or counted (RFC 6587), as framing leaves
+those that hold a line feed. Tokens end at any byte that they cannot hold, a NUL among them, and what was passed is
+compared with the end of its message before it is used. A field is written when it has been passed.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport int32_t
+from libc.string cimport memchr, memset
+
+from formats.kernel.out cimport (
+    ESCAPED,
+    Out,
+    begin,
+    drop,
+    finish,
+    put,
+    put_byte,
+    put_long_text,
+    put_text,
+    reserve,
+    size_of,
+)
+from formats.kernel.spans cimport Span
+from formats.kernel.summary cimport WIDTH, Summary, level_number, note_service, note_timestamp, summed_up
+from formats.kernel.syslog_clock cimport Clock
+from formats.kernel.syslog_data cimport put_data
+from formats.kernel.syslog_heads cimport (
+    HAS_HOST,
+    HAS_MESSAGE_ID,
+    HAS_PROCESS,
+    PRIS,
+    Message,
+    read_message,
+)
+from formats.kernel.text cimport Text, is_digit
+
+cdef enum:
+    LARGEST = 1 << 26  # bytes of a block: with all escaped, positions in its lines are still below 2**31
+    LARGEST_MADE = 1 << 30
+    FIXED = 256  # bytes of a line that are always the same, or of a known width; they are 130
+
+
+cdef class Severities:
+    """What each PRI is: its level and, rendered from the level's value on, its fields."""
+
+    cdef list _rendered
+    cdef int _levels[PRIS]
+
+    def __init__(self, severities):
+        self._rendered = []
+        for number, (level, rendered) in zip(range(PRIS), severities, strict=True):
+            name = level.encode()
+            self._levels[number] = level_number(<Text>PyBytes_AS_STRING(name), len(name))
+            if self._levels[number] < 0:
+                raise ValueError(f"no level: {level}")
+            self._rendered.append(bytes(rendered))
+
+
+cdef class Surroundings:
+    """What is the same for all messages of a block.
+
+    `rests` are what follows the origin, up to the text, by which of hostname, procid and msgid there are: 1, 2 and 4,
+    added up. `service` is that of a message without one, `received_at` its time.
+    """
+
+    cdef Severities _severities
+    cdef tuple _rests
+    cdef bytes _service
+    cdef bytes _received_at
+    cdef Clock _clock
+
+    def __init__(self, Severities severities not None, rests, service, received_at, Clock clock not None):
+        self._severities = severities
+        self._rests = tuple([bytes(rest) for rest in rests])
+        self._service = service.encode()
+        self._received_at = received_at.encode()
+        self._clock = clock
+        if len(self._rests) != 8 or len(self._received_at) != WIDTH:
+            raise ValueError("eight rests and a time in the stored form")
+
+
+def take(bytes block not None, Surroundings around not None, bint with_spans):
+    """The messages of a block. Returns the fields of `made.Made`; None: something is unusual."""
+    cdef Text start = <Text>PyBytes_AS_STRING(block)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(block)
+    cdef Out lines, letters, spans
+    if size == 0 or size > LARGEST or not (block.isascii() or _is_utf8(block)):
+        return None
+    begin(&lines, 2 * size + 4096)
+    try:
+        begin(&letters, (size >> 7) * with_spans)
+        try:
+            begin(&spans, (size >> 7) * <Py_ssize_t>sizeof(Span) * with_spans)
+            try:
+                return _take(start, size, around, &lines, &letters, &spans, with_spans)
+            finally:
+                drop(&spans)
+        finally:
+            drop(&letters)
+    finally:
+        drop(&lines)
+
+
+cdef tuple _take(
+    Text start, Py_ssize_t size, Surroundings around, Out* lines, Out* letters, Out* spans, bint with_spans
+):
+    cdef Text block_end = start + size
+    cdef Text at = start
+    cdef Text end
+    cdef Text next
+    cdef bint has_nul = memchr(start, 0, size) is not NULL
+    cdef Clock clock = around._clock
+    cdef Summary summary
+    cdef Message message
+    cdef Span span
+    cdef Text default = <Text>PyBytes_AS_STRING(around._service)
+    cdef Py_ssize_t default_size = PyBytes_GET_SIZE(around._service)
+    cdef Text received = <Text>PyBytes_AS_STRING(around._received_at)
+    cdef Severities severities = around._severities
+    cdef int level
+    cdef set services = set()
+    memset(&summary, 0, sizeof(Summary))
+    while at < block_end:
+        if at[0] == c"\n" or (at[0] == c"\r" and at[1] == c"\n"):
+            at += 1
+            continue
+        if at[0] == c"<":
+            next = <Text>memchr(at, c"\n", block_end - at)
+            if next is NULL:
+                next = block_end
+            if has_nul and memchr(at, 0, next - at) is not NULL:
+                return None
+            end = next - ((next - 1)[0] == c"\r")
+        else:
+            at = _pass_count(at, block_end, &next)
+            if at is NULL:
+                return None
+            end = next
+            while end > at and ((end - 1)[0] == c"\r" or (end - 1)[0] == c"\n" or (end - 1)[0] == 0):
+                end -= 1
+        if not read_message(&message, at, end, clock, received):
+            return None
+        if message.service is NULL:
+            message.service = default
+            message.service_size = default_size
+        if not _put_line(lines, &message, around, end, &span) or size_of(lines) > LARGEST_MADE:
+            return None
+        level = severities._levels[message.pri]
+        if not note_timestamp(&summary, message.stamp):
+            return None
+        note_service(&summary, services, message.service, message.service_size)
+        summary.levels[level] += 1
+        summary.records += 1
+        if with_spans:
+            reserve(letters, 1)
+            put_byte(letters, b"TDIWEF"[level])
+            reserve(spans, sizeof(Span))
+            put(spans, &span, sizeof(Span))
+        at = next
+    if summary.records == 0:
+        return None
+    return finish(lines), summary.records, summed_up(&summary, services), finish(letters), finish(spans)
+
+
+def _is_utf8(bytes block):
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+cdef inline Text _pass_count(Text at, Text block_end, Text* message_end) noexcept nogil:
+    """To behind a count and its space, where what it counts is there whole and characters are."""
+    cdef Py_ssize_t count = 0
+    cdef int digits = 0
+    if at[0] == c"0":
+        return NULL
+    while is_digit(at[0]) and digits < 9:
+        count = 10 * count + (at[0] - c"0")
+        digits += 1
+        at += 1
+    if digits == 0 or at[0] != c" ":
+        return NULL
+    at += 1
+    if count > block_end - at:
+        return NULL
+    message_end[0] = at + count
+    if message_end[0][0] & 0xC0 == 0x80:
+        return NULL
+    return at
+
+
+cdef inline void _put_field(Out* out, const char* opening, Py_ssize_t opening_size, Text text, Py_ssize_t size) noexcept:
+    """A field of text that is not the first; `opening` is up to its first quote."""
+    put(out, opening, opening_size)
+    put_text(out, text, size)
+    put_byte(out, c'"')
+
+
+cdef inline bint _put_line(Out* out, Message* message, Surroundings around, Text end, Span* span) except -1:
+    """False: the structured data is left to the other way."""
+    cdef bytes severity = <bytes>around._severities._rendered[message.pri]
+    cdef bytes rest = <bytes>around._rests[message.fields]
+    cdef Text text = message.text
+    cdef Py_ssize_t sizes = message.service_size + PyBytes_GET_SIZE(severity)
+    if message.fields & HAS_HOST:
+        sizes += message.host_size
+    if message.fields & HAS_PROCESS:
+        sizes += message.process_size
+    if message.fields & HAS_MESSAGE_ID:
+        sizes += message.message_id_size
+    reserve(out, FIXED + ESCAPED * sizes)
+    put(out, b'{"timestamp":"', 14)
+    put(out, message.stamp, WIDTH)
+    put(out, b'","level":', 10)
+    put(out, PyBytes_AS_STRING(severity), PyBytes_GET_SIZE(severity))
+    put(out, b',"service":"', 12)
+    span.service_start = <int32_t>size_of(out)
+    put_text(out, message.service, message.service_size)
+    span.service_end = <int32_t>size_of(out)
+    put_byte(out, c'"')
+    if message.fields & HAS_HOST:
+        _put_field(out, b',"hostname":"', 13, message.host, message.host_size)
+    if message.fields & HAS_PROCESS:
+        _put_field(out, b',"procid":"', 11, message.process, message.process_size)
+    if message.fields & HAS_MESSAGE_ID:
+        _put_field(out, b',"msgid":"', 10, message.message_id, message.message_id_size)
+    if message.data is not NULL:
+        text = put_data(out, message.data, end)
+        if text is NULL:
+            return False
+    if message.is_5424:
+        if text < end:
+            if text[0] != c" ":
+                return False
+            text += 1
+            if end - text >= 3 and text[0] == 0xEF and text[1] == 0xBB and text[2] == 0xBF:
+                text += 3  # a byte order mark
+    if text > end:
+        return False
+    reserve(out, PyBytes_GET_SIZE(rest) + ESCAPED * (end - text) + 8)
+    put(out, PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
+    span.message_start = <int32_t>size_of(out)
+    put_long_text(out, text, end - text)
+    span.message_end = <int32_t>size_of(out)
+    put(out, b'"}\n', 3)
+    return True
