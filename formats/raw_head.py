@@ -2,9 +2,10 @@
 
 Only structure is taken off: separators and brackets. A level that no separator but a space follows must be in
 capitals and have a time before it, since `Error` and `Notice` also begin sentences; a single letter counts in
-brackets only. A service is told only behind a level, or by its process id. What is recognised ends at the
-latest with the first `: `, which `CutReader` relies upon. All patterns are anchored, their repeats possessive or
-bounded, so that they take linear time on any input.
+brackets only. Letters are those of ASCII: `re` takes a dotted capital I for an i, and no level is spelt so. A service
+is told only behind a level, or by its process id. What is recognised ends at the latest with the first `: `, which
+`CutReader` relies upon. All patterns are anchored, their repeats possessive or bounded, so that they take linear time
+on any input.
 """
 
 import re
@@ -24,10 +25,12 @@ _ISO = (
     r"(?: ?(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 )
 _EPOCH = r"[0-9]{10}(?:\.[0-9]{1,18}+|(?:[0-9]{3}){0,3})(?=[ \t])"
-_COMMON_WORDS = {"CONFIG", "DEFAULT", "FINE", "FINER", "FINEST"}  # levels in a JSON field, rarely in a text
-_CAPITALS = "|".join(name for name in levels.NAMES if len(name) > 1 and name not in _COMMON_WORDS)
-_WORD = f"(?i:{_CAPITALS})"
-_BOXED = rf"\[[ ]{{0,16}}+({_WORD}|(?i:[TDIWEF]))[ ]{{0,16}}+\]"
+COMMON_WORDS = {"CONFIG", "DEFAULT", "FINE", "FINER", "FINEST"}
+"""Levels in a JSON field, rarely in a text."""
+
+_CAPITALS = "|".join(name for name in levels.NAMES if len(name) > 1 and name not in COMMON_WORDS)
+_WORD = f"(?ai:{_CAPITALS})"
+_BOXED = rf"\[[ ]{{0,16}}+({_WORD}|(?ai:[TDIWEF]))[ ]{{0,16}}+\]"
 
 _time = re.compile(rf"(\[)?({_ISO}|{_EPOCH})(?(1)\]){_STOP}")
 _iso = re.compile(_ISO)

@@ -56,3 +56,14 @@ def test_no_line_takes_long(time: str, filler: str) -> None:
     _, _, text = read(line)
     assert line.endswith(text)
     CutReader().read(line)
+
+
+@pytest.mark.parametrize("letter", "\u0130\u0131\u017f")
+def test_letters_that_are_like_those_of_ascii_are_text(letter: str) -> None:
+    """A dotted capital i, a dotless small one and a long s: to `re` they are i and s in any case."""
+    word = ("severe" if letter == "\u017f" else "info").replace("s", letter).replace("i", letter)
+    for head in (f"{word}: ", f"[{word}] ", f"[{letter}] "):
+        assert read(head + "text") == (None, Said(None, None, None), head + "text")
+    for rest in (f"api - {word} - text", f"[{word}] text", f"{word}: text", f"{word} - text"):
+        _, said, text = read(f"2026-11-20 12:00:00 {rest}")
+        assert (said.level, text) == (None, rest)
