@@ -120,7 +120,6 @@ cdef inline void drop(Out* out) noexcept:
     out.data = NULL
 
 
-<<<<<<< HEAD
 cdef inline uint64_t _not_ordinary(uint64_t word) noexcept nogil:
     """Not 0 where one of eight bytes is a control character, a quote or a backslash.
 
@@ -150,30 +149,3 @@ cdef inline void put_words(Out* out, Text text, Py_ssize_t size) noexcept:
     if seen & 0x8080808080808080ULL:
         out.seen |= 0x80
     put_text(out, text, end - text)
-=======
-cdef inline bint is_special(uint64_t word) noexcept nogil:
-    """Whether one of eight bytes is escaped in a JSON string."""
-    cdef uint64_t quotes = word ^ <uint64_t>0x2222222222222222ULL
-    cdef uint64_t backslashes = word ^ <uint64_t>0x5C5C5C5C5C5C5C5CULL
-    cdef uint64_t found = (word - <uint64_t>0x2020202020202020ULL) & ~word
-    found |= (quotes - <uint64_t>0x0101010101010101ULL) & ~quotes
-    found |= (backslashes - <uint64_t>0x0101010101010101ULL) & ~backslashes
-    return (found & <uint64_t>0x8080808080808080ULL) != 0
-
-
-cdef inline void put_long_text(Out* out, Text text, Py_ssize_t size) noexcept:
-    """The same as `put_text`, by words where nothing is to be escaped: what a message mostly is."""
-    cdef uint64_t word
-    while size >= 8:
-        memcpy(&word, text, 8)
-        if is_special(word):
-            put_text(out, text, 8)
-        else:
-            memcpy(out.at, &word, 8)
-            out.at += 8
-            if word & <uint64_t>0x8080808080808080ULL:
-                out.seen |= 0x80
-        text += 8
-        size -= 8
-    put_text(out, text, size)
->>>>>>> 8619e01 (formats: a compiled kernel takes syslog messages to lines in one pass)

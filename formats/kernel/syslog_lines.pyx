@@ -18,8 +18,8 @@ from formats.kernel.out cimport (
     finish,
     put,
     put_byte,
-    put_long_text,
     put_text,
+    put_words,
     reserve,
     size_of,
 )
@@ -245,7 +245,7 @@ cdef inline bint _put_line(Out* out, Message* message, Surroundings around, Text
     reserve(out, PyBytes_GET_SIZE(rest) + ESCAPED * (end - text) + 8)
     put(out, PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
     span.message_start = <int32_t>size_of(out)
-    put_long_text(out, text, end - text)
+    put_words(out, text, end - text)
     span.message_end = <int32_t>size_of(out)
     put(out, b'"}\n', 3)
     return True
