@@ -14,10 +14,19 @@ try:
     from formats.kernel import delimited as _delimited
     from formats.kernel import json_lines as _json_lines
     from formats.kernel import log_entries as _log_entries
+    from formats.kernel import raw_lines as _raw_lines
     from formats.kernel import spans as _spans
     from formats.kernel import syslog_clock as _syslog_clock
     from formats.kernel import syslog_lines as _syslog_lines
 except ImportError:
     COMPILED = False
 else:
-    COMPILED = None not in (_delimited, _json_lines, _log_entries, _spans, _syslog_clock, _syslog_lines)
+    COMPILED = None not in (
+        _delimited,
+        _json_lines,
+        _log_entries,
+        _raw_lines,
+        _spans,
+        _syslog_clock,
+        _syslog_lines,
+    )

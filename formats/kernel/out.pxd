@@ -149,3 +149,28 @@ cdef inline void put_words(Out* out, Text text, Py_ssize_t size) noexcept:
     if seen & 0x8080808080808080ULL:
         out.seen |= 0x80
     put_text(out, text, end - text)
+
+
+cdef inline int put_message(Out* out, Text text, Py_ssize_t size) except -1:
+    """`put_text` of what mostly needs no escape, 16 bytes at a time. There must be room for `size`; where escapes
+    need more it is made. Not all that is put counts as `seen`. Raises MemoryError, as `reserve` does.
+    """
+    cdef unsigned char special
+    cdef bint is_reserved = False
+    cdef int index
+    while size > 0:
+        special = size < 16
+        if not special:
+            for index in range(16):
+                special |= (text[index] < 0x20) | (text[index] == c'"') | (text[index] == c"\\")
+        if not special:
+            memcpy(out.at, text, 16)
+            out.at += 16
+        else:
+            if not is_reserved:
+                reserve(out, ESCAPED * size)
+                is_reserved = True
+            put_words(out, text, size if size < 16 else 16)
+        text += 16
+        size -= 16
+    return 0

@@ -117,3 +117,14 @@ cdef inline tuple summed_up(Summary* summary, set services):
         [PyBytes_FromStringAndSize(<char*>summary.hours[index], HOUR) for index in range(summary.hours_known)],
         services,
     )
+
+
+cdef inline void note_valid_timestamp(Summary* summary, Text at) noexcept nogil:
+    """Take note of one whose date exists: its hour need not be looked at again."""
+    if summary.records == 0:
+        memcpy(summary.first, at, WIDTH)
+        memcpy(summary.last, at, WIDTH)
+    elif memcmp(at, summary.last, WIDTH) > 0:
+        memcpy(summary.last, at, WIDTH)
+    elif memcmp(at, summary.first, WIDTH) < 0:
+        memcpy(summary.first, at, WIDTH)

@@ -22,6 +22,8 @@ from tests.formats.harness import (
     run_case,
 )
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 @pytest.mark.parametrize("case", cases("raw", "valid"), ids=lambda case: case.stem)
 def test_valid(case: Path) -> None:
