@@ -4,7 +4,8 @@ A block is decompressed within bounds, read to columns (formats.avro_records) an
 the core fields by their own names, as text, enums or timestamps. Other schemas are resolved to ours as Avro resolves
 schemas, by names and aliases: each record becomes a JSON object and takes the way of formats.mapping, with the
 aliases listed there. So does a block in which a core field is null or has a value to be refused. Fields that are not
-core are kept as they are.
+core are kept as they are. Before all that, a compiled kernel (formats.kernel) tries to go from bytes to lines in one
+pass; it takes what most senders send.
 
 What cannot be read hides the records behind it, to the end of its block: they are one reject. Those before it are
 stored.
@@ -20,7 +21,7 @@ from typing import Any
 import msgspec
 import zstandard
 
-from formats import heartbeats
+from formats import heartbeats, kernel
 from formats.avro_container import (
     Block,
     Container,
@@ -36,6 +37,9 @@ from formats.columns import Core, encode_columns
 from formats.errors import DecodeError, FrameError
 from formats.mapping import Mapper
 from formats.record import CORE_FIELDS, Context, Encoded, Row
+
+if kernel.COMPILED:
+    from formats.kernel import avro_lines, made
 
 _FORMAT = "avro"
 _CODECS = ("null", "deflate", "zstandard")
@@ -109,6 +113,9 @@ def _encode_block(
     if json_bytes > budget:
         encoded.reject("oversize", excerpt, f"{len(data)} bytes by this schema may be {json_bytes} of JSON")
         return 0
+    if kernel.COMPILED and (lines := _encode_compiled(records, data, block.records, context)) is not None:
+        encoded.append(lines)
+        return json_bytes
     columns, rows, end, error_ = records.read(data, block.records)
     if rows:
         _encode_rows(records, columns, context, encoded)
@@ -153,9 +160,18 @@ def _unzstd(data: bytes, limit_bytes: int) -> bytes:
 _CODEC = {"deflate": _inflate, "zstandard": _unzstd}
 
 
+def _encode_compiled(records: Records, data: bytes, number: int, context: Context) -> Encoded | None:
+    """The fast way, compiled; None unless all is whole and as it is for `_encode_columns`."""
+    if records.program is None:
+        return None
+    carried = context.enrichment.keys.intersection(records.names)
+    closing = (b"," + context.prefix(_FORMAT, carried)).removesuffix(b",") + b"}\n"
+    return made.encoded(_FORMAT, avro_lines.encode(data, number, records.program, closing, context.columns))
+
+
 def _encode_rows(records: Records, columns: list[list[Any]], context: Context, encoded: Encoded) -> None:
-    if (made := _encode_columns(records, columns, context)) is not None:
-        encoded.append(made)
+    if (lines := _encode_columns(records, columns, context)) is not None:
+        encoded.append(lines)
         return
     mapper = Mapper(context, _FORMAT)
     rows: list[Row] = []

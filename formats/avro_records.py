@@ -13,14 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from formats import kernel
 from formats.avro_container import read_long
 from formats.avro_schema import Measure, SchemaError, Type, parse
 from formats.avro_values import ERRORS, MICROSECONDS, compile_reader, format_timestamp
+
+if kernel.COMPILED:
+    from formats.avro_program import compile_program
+    from formats.kernel.avro_program import Program
 
 _TEXT, _NUMBER, _VALUE = "text", "number", "value"  # what a column is before it is made right
 _TIMESTAMPS = frozenset(f"timestamp-{unit}" for unit in MICROSECONDS)
@@ -75,6 +81,12 @@ class Records:
         self.json_bytes = measure.json_bytes
         self.names = type_.names
         self.texts = frozenset(field.name for field in self._fields if _is_text(field))
+        self._type = type_
+
+    @cached_property
+    def program(self) -> Program | None:
+        """What the compiled kernel reads them by, None if it does not. Only where `kernel.COMPILED`."""
+        return compile_program(self._type)
 
     def read(self, data: bytes, records: int) -> Block:
         """Read so many records, or all before the first that cannot be read."""

@@ -11,6 +11,7 @@ what has lengths is compared with its end. What a kernel makes is allocated once
 from __future__ import annotations
 
 try:
+    from formats.kernel import avro_lines as _avro_lines
     from formats.kernel import delimited as _delimited
     from formats.kernel import json_lines as _json_lines
     from formats.kernel import log_entries as _log_entries
@@ -22,6 +23,7 @@ except ImportError:
     COMPILED = False
 else:
     COMPILED = None not in (
+        _avro_lines,
         _delimited,
         _json_lines,
         _log_entries,

@@ -20,6 +20,8 @@ from formats.avro_schema import SchemaError
 from tests.formats.binary import Outcome, block, cases, header, run, run_case, run_cut, zigzag
 from tests.formats.harness import CONTEXT, CORPORA
 
+pytestmark = pytest.mark.usefixtures("way")
+
 AVRO = Format("avro", avro.framer, avro.encode)
 TEXTS = {
     "type": "record",
