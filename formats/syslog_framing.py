@@ -14,7 +14,11 @@ from bisect import bisect_right
 
 import numpy as np
 
+from formats import kernel
 from formats.framing import Lines
+
+if kernel.COMPILED:
+    from formats.kernel import syslog_frames
 
 _COUNT = re.compile(rb"([1-9][0-9]{0,8}) ")
 _UNFINISHED_COUNT = re.compile(rb"[1-9][0-9]{0,8}\Z")
@@ -68,9 +72,9 @@ class Frames:
                 position = self._take_counted(data, position, blocks)
                 continue
             if not self._in_line:
-                frames, position = _counted_frames(data, position, self._limit_bytes)
-                if frames:
-                    blocks.append(join(frames))
+                block, position = _counted_lines(data, position, self._limit_bytes)
+                if block:
+                    blocks.append(block)
                 if position == len(data):
                     break
                 count = _COUNT.match(data, position)
@@ -154,6 +158,14 @@ def _counted_frames(data: bytes, position: int, limit_bytes: int) -> tuple[list[
     return frames, position
 
 
+def _counted_lines(data: bytes, position: int, limit_bytes: int) -> tuple[bytes, int]:
+    """The same, joined."""
+    if kernel.COMPILED:
+        return syslog_frames.counted_lines(data, position, limit_bytes)
+    frames, position = _counted_frames(data, position, limit_bytes)
+    return join(frames) if frames else b"", position
+
+
 def join(frames: list[bytes]) -> bytes:
     """Messages that came apart, such as datagrams, as one block; quickest where none ends with LF."""
     joined = b"\n".join([*frames, b""])
@@ -172,6 +184,8 @@ def _as_line(message: bytes) -> bytes:
 
 def _count_starts(data: bytes) -> list[int]:
     """Where, behind the end of a line, a digit stands that can begin a count."""
+    if kernel.COMPILED:
+        return syslog_frames.count_starts(data)
     octets = np.frombuffer(data, np.uint8)
     ends = octets == ord("\n")
     if b"\0" in data:

@@ -18,6 +18,7 @@ try:
     from formats.kernel import raw_lines as _raw_lines
     from formats.kernel import spans as _spans
     from formats.kernel import syslog_clock as _syslog_clock
+    from formats.kernel import syslog_frames as _syslog_frames
     from formats.kernel import syslog_lines as _syslog_lines
 except ImportError:
     COMPILED = False
@@ -30,5 +31,6 @@ else:
         _raw_lines,
         _spans,
         _syslog_clock,
+        _syslog_frames,
         _syslog_lines,
     )

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from formats import kernel
 from formats.record import Enrichment
+from formats.syslog_framing import Frames
 from tests.formats.harness import ADDED, CONTEXT, CORPORA, RECEIVED_AT, assert_same_both_ways
 
 if kernel.COMPILED:
     from formats import syslog_compiled
+    from formats.kernel import syslog_frames
 
 pytestmark = pytest.mark.skipif(not kernel.COMPILED, reason="no C compiler when this was installed")
 
@@ -266,3 +268,29 @@ def test_both_ways_make_the_same_of_damaged_syslog(messages: list[bytes], seed: 
         block[at : at + rng.randint(0, 2)] = what
     if block:
         assert_same_both_ways("syslog", bytes(block))
+
+
+_piece = st.sampled_from(
+    [b"1", b"12 ", b"9", b" ", b"0", b"\n", b"\0", b"\r", b"<13>x", b"999999999 ", b"3 a\nb"]
+)
+_sent = st.lists(
+    _piece | st.binary(max_size=6) | st.binary(min_size=1, max_size=30).map(counted), max_size=20
+)
+
+
+@given(_sent.map(b"".join), st.integers(0, 300), st.integers(1, 40))
+def test_both_ways_frame_the_same(data: bytes, cut: int, limit_bytes: int) -> None:
+    found = []
+    for is_compiled in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernel, "COMPILED", is_compiled)
+            framer = Frames(limit_bytes)
+            blocks = [framer.feed(data[:cut]), framer.feed(data[cut:])]
+            found.append((blocks, framer.pending_bytes, framer.oversize, framer.finish()))
+    assert found[0] == found[1]
+
+
+def test_framing_from_a_position_that_is_not_there() -> None:
+    for position in (-1, 4, 1 << 40):
+        with pytest.raises(IndexError):
+            syslog_frames.counted_lines(b"1 x", position, 10)

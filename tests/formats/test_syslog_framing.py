@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from formats.syslog_framing import Frames, join, split
 from tests.formats.harness import CORPORA
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 def _feed(framer: Frames, data: bytes, size: int) -> bytes:
     return b"".join(framer.feed(data[at : at + size]) for at in range(0, len(data), size))
