@@ -54,9 +54,15 @@ def encode_columns(
 
 def encode_known(format: str, known: Known, context: Context, fields: Mapping[str, list[Any]]) -> Encoded:
     """The same, of core columns that are as they are stored."""
-    names = (*CORE_FIELDS, *fields)
+    return encode_ordered(format, known, context, (*CORE_FIELDS, *fields), [*known.core, *fields.values()])
+
+
+def encode_ordered(
+    format: str, known: Known, context: Context, names: tuple[str, ...], fields: Iterable[list[Any]]
+) -> Encoded:
+    """The same, of all fields in the order they are stored in, the core's among them."""
     added = Added(format, context, context.enrichment.keys & frozenset(names))
-    columns: list[Iterable[Any]] = [*known.core, *fields.values()]
+    columns: list[Iterable[Any]] = list(fields)
     if added.name is not None:
         names = (*names, added.name)
         columns.append(repeat(added.value))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import repeat
 from typing import NamedTuple
 
-from formats.columns import Core, Known, encode_known
+from formats.columns import Core, Known, encode_ordered
 from formats.errors import DecodeError
 from formats.journald_entries import LEVELS, NAME, read_second
 from formats.record import Context, Encoded, tally
@@ -97,11 +97,14 @@ def _encode_columns(columns: _Columns, context: Context) -> Encoded:
     if "" in services:
         units = columns.get("_SYSTEMD_UNIT", nothing)
         services = [service or unit or context.service for service, unit in zip(services, units, strict=True)]
-    core = Core(timestamps, levels, services, columns.pop("MESSAGE", nothing))
-    known = Known(core, counts, set(services), min(timestamps), max(timestamps))
+    messages = columns.pop("MESSAGE", nothing)
+    known = Known(
+        Core(timestamps, levels, services, messages), counts, set(services), min(timestamps), max(timestamps)
+    )
     if "_HOSTNAME" in columns:
         columns["hostname"] = columns.pop("_HOSTNAME")
-    return encode_known("journald", known, context, columns)
+    columns |= {"service": services, "message": messages, "timestamp": timestamps, "level": levels}
+    return encode_ordered("journald", known, context, tuple(columns), columns.values())
 
 
 class Shapes:

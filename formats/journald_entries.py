@@ -1,7 +1,8 @@
 """Journal entries to records, whatever they came as: names and values in, what is stored out.
 
 An entry is a dict of its fields, and becomes the record; the records of a run are encoded by one call. Nothing counts
-on the order of fields: journalctl writes those of each entry in another one.
+on the order of fields: journalctl writes those of each entry in another one. What is kept stays in that order, then
+come host name, service, message, what else there is, time and level, and the enrichment.
 """
 
 import base64
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 
 from formats import levels
+from formats.cores import NO_COLUMNS, Columns, Lists
 from formats.errors import DecodeError
 from formats.record import Context, Encoded, tally
 from formats.runs import Runs
@@ -48,7 +50,7 @@ class Entries:
         self.context = context
         self._sink = sink
         self._keys = context.enrichment.keys
-        self._may_carry = any(map(_NAME.fullmatch, self._keys))
+        self._may_carry = bool(names_of(self._keys))
         self._tails: dict[tuple[str, frozenset[str]], str] = {}
         self._records: list[dict[str, Any]] = []
         self._timestamps: list[str] = []
@@ -147,7 +149,11 @@ class Entries:
         if not self._records:
             return
         chunk = _encoder.encode_lines(self._records)
-        encoded = Encoded("journald", [chunk], len(chunk), len(self._records))
+        columns: Columns = NO_COLUMNS
+        if self.context.columns:
+            messages = [record["message"] for record in self._records]
+            columns = Lists(self._levels.copy(), self._services.copy(), messages)
+        encoded = Encoded("journald", [chunk], len(chunk), len(self._records), columns=columns)
         encoded.count(tally(self._levels), set(self._services), min(self._timestamps), max(self._timestamps))
         self._sink.append(encoded)
         for column in (self._records, self._timestamps, self._levels, self._services):
@@ -158,6 +164,12 @@ class Entries:
         prefix = self.context.prefix("journald", carried).decode()
         tail = self._tails[level, carried] = f'","level":"{level}",{prefix}'.removesuffix(",")
         return tail
+
+
+@lru_cache(64)
+def names_of(keys: frozenset[str]) -> frozenset[bytes]:
+    """Those of the keys that a field of a journal may have for its name."""
+    return frozenset(key.encode() for key in filter(_NAME.fullmatch, keys))
 
 
 def are_names(names: Collection[str]) -> bool:

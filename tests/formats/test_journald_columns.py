@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from formats import journald, journald_columns
 from formats.journald_columns import encode_stretches
-from tests.formats.harness import CONTEXT, Record, check
+from tests.formats.harness import CONTEXT, check
+
+pytestmark = pytest.mark.usefixtures("way")
 
 _NUMBER = 250  # entries, more than have to come before they are taken in columns
 
@@ -30,7 +33,8 @@ def _entry(index: int, *more: str) -> bytes:
 
 _ENTRIES = [_entry(index) for index in range(_NUMBER)]
 
-_Outcome = tuple[list[Record], list[tuple[str, bytes]]]
+_Fields = list[tuple[str, Any]]  # of a record, in their order
+_Outcome = tuple[list[_Fields], list[tuple[str, bytes]]]
 
 
 @pytest.fixture(autouse=True)
@@ -39,17 +43,18 @@ def _first_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _encode(*blocks: bytes) -> _Outcome:
-    records: list[Record] = []
+    records: list[_Fields] = []
     rejects: list[tuple[str, bytes]] = []
     for block in blocks:
         for encoded in journald.encode(block, CONTEXT):
-            records += check(encoded)
+            records += [list(record.items()) for record in check(encoded)]
+            assert len(encoded.columns) == (encoded.records if encoded.format == "journald" else 0)
             rejects += [(reject.reason, reject.data) for reject in encoded.rejects]
     return records, rejects
 
 
 @cache
-def _one_by_one() -> list[Record]:
+def _one_by_one() -> list[_Fields]:
     return _encode(*_ENTRIES)[0]
 
 
