@@ -1,5 +1,8 @@
 """The journal's export format, entry by entry or, where it can be, all at once.
 
+A compiled kernel (formats.kernel) takes entries up to the first that is unusual; that one is taken by itself, and the
+kernel goes on behind it. Where many are unusual, all that is left is taken as where there is no kernel.
+
 Where there is no binary data, entries that are all alike are taken in columns (`journald_columns`). This is the way
 of all others: binary data is taken out first, found by walking over runs of text; numpy makes a LF of the first `=` of
 each line, and one split cuts all into names and values. Entries that had binary fields or have a name twice are read
@@ -13,11 +16,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from formats import kernel
 from formats.errors import DecodeError
 from formats.journald_columns import encode_stretches
-from formats.journald_entries import Entries, Value, are_names
+from formats.journald_entries import Entries, Value, are_names, names_of
 from formats.journald_framing import CUT_OFF, LENGTH_BYTES, TEXT_FIELDS, read_length
+from formats.record import Context, Encoded
 
+if kernel.COMPILED:
+    from formats.kernel import journal_export, made
+
+_COMMON = 8  # entries that a kernel takes between two that it does not: else the other way takes the rest
+_FIRST = 64  # that it may fail to take before
+_NOTHING: frozenset[str] = frozenset()
+_HOSTNAME = frozenset({"hostname"})
 _LF = ord("\n")
 _EQUALS = ord("=")
 _TEXT_ENTRIES = re.compile(rb"(?:[^\n=]*+=[^\n]*+\n|\n)*+")
@@ -25,12 +37,52 @@ _TEXT_ENTRIES = re.compile(rb"(?:[^\n=]*+=[^\n]*+\n|\n)*+")
 
 def encode_export(block: bytes, entries: Entries) -> None:
     """Take whole entries; the last may lack its empty line."""
+    if kernel.COMPILED:
+        block = block[_encode_compiled(block, entries) :]
+        if not block:
+            return
     at = 0
     for stretch in encode_stretches(block, entries.context) if b"\0" not in block else ():
         _encode_any(block[at : stretch.start], entries)
         entries.append(stretch.encoded)
         at = stretch.end
     _encode_any(block[at:], entries)
+
+
+def _encode_compiled(block: bytes, entries: Entries) -> int:
+    """Take entries as long as few are unusual; return where those begin that are left."""
+    take = Compiled(entries.context).take
+    at = taken = stops = 0
+    while True:
+        encoded, at = take(block, at)
+        if encoded is not None:
+            entries.append(encoded)
+            taken += encoded.records
+        stops += 1
+        if at >= len(block) or _COMMON * stops > taken + _FIRST:
+            return at
+        at = _encode_one(block, at, entries)
+
+
+class Compiled:
+    """The kernel, for the blocks of one context."""
+
+    def __init__(self, context: Context) -> None:
+        keys = context.enrichment.keys
+        prefixes = [context.prefix("journald", keys & carried) for carried in (_NOTHING, _HOSTNAME)]
+        tail, hosted_tail = (prefix.removesuffix(b",") + b"}\n" for prefix in prefixes)
+        self._tails = tail, hosted_tail
+        self._received_at = context.received_at.encode()
+        self._service = context.service.encode()
+        self._absent = names_of(keys)
+        self._columns = context.columns
+
+    def take(self, block: bytes, at: int) -> tuple[Encoded | None, int]:
+        """The entries from one that begins at `at` up to the first that is unusual, if any, and where that begins."""
+        fields, stop = journal_export.entries(
+            block, at, self._received_at, self._service, self._tails, self._absent, self._columns
+        )
+        return made.encoded("journald", fields), stop
 
 
 def _encode_any(block: bytes, entries: Entries) -> None:
@@ -101,7 +153,7 @@ def _encode_text(block: bytes, cut: _Text, entries: Entries) -> bool:
     )  # each line is cut in two, but empty ones
     begins = np.concatenate(([0], stops[:-1] + 1))
     filled = begins < stops
-    made, special = _make(parts, begins[filled].tolist(), stops[filled].tolist())
+    records, special = _make(parts, begins[filled].tolist(), stops[filled].tolist())
     bounds = np.concatenate(([0], ends[blanks] + 1, [len(text)]))[np.append(filled, True)]
     if cut.positions:
         special |= set((np.searchsorted(bounds, cut.positions, side="right") - 1).tolist())
@@ -109,10 +161,10 @@ def _encode_text(block: bytes, cut: _Text, entries: Entries) -> bool:
         bounds += missing_bytes[np.searchsorted(cut.positions, bounds)]
     start = 0
     for index in sorted(special):
-        entries.add(made[start:index], partial(_entry, block, bounds, start))
+        entries.add(records[start:index], partial(_entry, block, bounds, start))
         _encode_one(_entry(block, bounds, 0, index), 0, entries)
         start = index + 1
-    entries.add(made[start:], partial(_entry, block, bounds, start))
+    entries.add(records[start:], partial(_entry, block, bounds, start))
     return True
 
 
@@ -123,7 +175,7 @@ def _entry(block: bytes, bounds: NDArray[np.intp], first: int, index: int) -> by
 
 def _make(parts: list[str], begins: list[int], stops: list[int]) -> tuple[list[dict[str, str]], set[int]]:
     """Entries of names and values by turns, and which of them have a name twice or one that is none."""
-    made: list[dict[str, str]] = []
+    entries: list[dict[str, str]] = []
     special: set[int] = set()
     names_before: list[str] = []
     for begin, stop in zip(begins, stops, strict=True):
@@ -133,11 +185,11 @@ def _make(parts: list[str], begins: list[int], stops: list[int]) -> tuple[list[d
         entry = dict(zip(names, parts[begin + 1 : stop : 2]))  # noqa: B905  # as many: to have it checked costs
         if names is not names_before:
             if len(entry) < len(names) or not are_names(names):
-                special.add(len(made))
+                special.add(len(entries))
             else:
                 names_before = names
-        made.append(entry)
-    return made, special
+        entries.append(entry)
+    return entries, special
 
 
 def _encode_one(block: bytes, start: int, entries: Entries) -> int:

@@ -28,6 +28,8 @@ from tests.formats.harness import (
     parse,
 )
 
+pytestmark = pytest.mark.usefixtures("way")
+
 _LIMIT_BYTES = 2_000_000
 ENTRY = b"__REALTIME_TIMESTAMP=1763640000000001\nPRIORITY=3\nSYSLOG_IDENTIFIER=api\nMESSAGE=m\n\n"
 STORED = {
