@@ -17,6 +17,9 @@ from formats.schemas.log_entry_pb2 import LogEntry
 from tests.formats.binary import frame, varint
 from tests.formats.harness import CONTEXT, RECEIVED_AT, assert_same_both_ways
 
+if kernel.COMPILED:
+    from formats.kernel import log_entries
+
 pytestmark = pytest.mark.skipif(not kernel.COMPILED, reason="no C compiler when this was installed")
 
 ENTRY: dict[str, Any] = {
@@ -187,6 +190,21 @@ def test_a_time_of_receipt_of_another_width() -> None:
     assert not is_taken(entry(), context)
 
 
+def test_the_kernel_trusts_nobody() -> None:
+    """Neither a number of frames nor the size of what goes behind each record."""
+    added = log_entries.Added({"x": 6})
+    arguments = (b"unknown", RECEIVED_AT.encode(), b',"x":1}\n', added, True)
+    lines = log_entries.encode(entry() * 3, 3, *arguments)
+    assert lines is not None
+    assert lines[0].endswith(b',"seq":1,"x":1}\n')
+    for number in (-1, 0, 2, 4, 1000, 2**62):
+        assert log_entries.encode(entry() * 3, number, *arguments) is None
+    with pytest.raises(ValueError, match="size"):
+        log_entries.encode(entry(), 1, b"", b"", b"}\n", added, True)
+    with pytest.raises(TypeError, match="not bytes"):
+        log_entries.encode(bytearray(entry()), 1, *arguments)  # type: ignore[arg-type]
+
+
 def test_lines_that_become_much_longer() -> None:
     assert_same_both_ways("protobuf", entry(message="\x01" * 300_000) + entry(message="\x02" * 1000) * 50)
 
@@ -214,7 +232,7 @@ _message = _entry.map(lambda fields: LogEntry(**fields).SerializeToString())
 
 @given(st.lists(_message, min_size=1, max_size=6), st.booleans())
 def test_both_ways_make_the_same_of_protobuf(messages: list[bytes], many: bool) -> None:
-    block = b"".join(map(frame, messages)) * (70 if many else 1)
+    block = b"".join(map(frame, messages)) * (1 + many * (protobuf._FEW // len(messages)))
     assert_same_both_ways("protobuf", block)
     assert_same_both_ways("protobuf", block, NAMED_LIKE_ENTRIES.at(RECEIVED_AT, "unknown"))
 
