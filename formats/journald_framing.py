@@ -4,16 +4,20 @@
     https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-export-format
 
 Binary data may hold anything, empty lines too. But a length below 2^56 has a zero byte, so a stretch without one
-holds text alone, where the last empty line ends the last entry; only the rest is walked, a run of text fields at a
-time. A line without `=` before eight bytes of which none is zero is no binary field but odd text, and no boundary
-is lost for it. One that is, and longer than systemd itself takes or not followed by LF, loses it: what was whole is
-returned, and the next call raises. An entry over the limit is skipped.
+holds text alone, where the last empty line ends the last entry; only the rest is walked, by a compiled kernel
+(formats.kernel) or a run of text fields at a time. A line without `=` before eight bytes of which none is zero is no
+binary field but odd text, and no boundary is lost for it. One that is, and longer than systemd itself takes or not
+followed by LF, loses it: what was whole is returned, and the next call raises. An entry over the limit is skipped.
 """
 
 import re
 
+from formats import kernel
 from formats.errors import FrameError
 from formats.framing import Framer, Lines
+
+if kernel.COMPILED:
+    from formats.kernel import journal_frames
 
 DATA_LIMIT_BYTES = 768 << 20  # systemd, src/shared/journal-importer.h: DATA_SIZE_MAX
 LENGTH_BYTES = 8
@@ -155,8 +159,12 @@ class Export:
             if pending.find(b"\n", self._searched) < 0:
                 self._searched = len(pending)
                 break
-            fields = TEXT_FIELDS.match(pending, self._at)
-            self._at = self._searched = at = fields.end() if fields else self._at
+            if kernel.COMPILED and self._excerpt is None:
+                entry, at = journal_frames.walk(pending, entry, self._at, self._limit_bytes)
+            else:
+                fields = TEXT_FIELDS.match(pending, self._at)
+                at = fields.end() if fields else self._at
+            self._at = self._searched = at
             line_end = pending.find(b"\n", at)
             if line_end < 0:
                 self._searched = len(pending)

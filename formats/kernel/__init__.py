@@ -14,6 +14,7 @@ try:
     from formats.kernel import avro_lines as _avro_lines
     from formats.kernel import delimited as _delimited
     from formats.kernel import journal_export as _journal_export
+    from formats.kernel import journal_frames as _journal_frames
     from formats.kernel import json_lines as _json_lines
     from formats.kernel import log_entries as _log_entries
     from formats.kernel import raw_lines as _raw_lines
@@ -28,6 +29,7 @@ else:
         _avro_lines,
         _delimited,
         _journal_export,
+        _journal_frames,
         _json_lines,
         _log_entries,
         _raw_lines,

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from formats import journald, journald_export, kernel
+from formats.errors import FrameError
+from formats.journald_framing import Export
 from formats.record import Context, Enrichment
 from tests.formats.harness import CONTEXT, CORPORA, RECEIVED_AT, assert_same_both_ways, check
+
+if kernel.COMPILED:
+    from formats.kernel import journal_frames
 
 pytestmark = pytest.mark.skipif(not kernel.COMPILED, reason="no C compiler when this was installed")
 
@@ -248,3 +255,52 @@ def test_both_ways_make_the_same_of_damaged_journals(entries: list[bytes], seed:
         block[at : at + rng.randint(0, 2)] = what
     if block and block[0] not in b"{ \t\r":
         assert_same_both_ways("journald", bytes(block))
+
+
+@given(
+    st.lists(
+        st.one_of(_lists, st.lists(st.sampled_from([b"A", b"A=", b"=", b"\n", b"\0" * 7, b"\1", b"x" * 70])))
+    ),
+    st.lists(st.integers(0, 2000), max_size=4),
+    st.integers(1, 300),
+)
+def test_both_ways_cut_a_stream_the_same(parts: list[list[bytes]], cuts: list[int], limit_bytes: int) -> None:
+    stream = b"".join(map(b"".join, parts))
+    positions = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    pieces = [stream[start:end] for start, end in pairwise(positions)]
+    compiled = framed(pieces, limit_bytes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "COMPILED", False)
+        assert framed(pieces, limit_bytes) == compiled
+
+
+def framed(pieces: list[bytes], limit_bytes: int) -> list[object]:
+    """All that a framer says of a stream."""
+    framer = Export(limit_bytes)
+    said: list[object] = []
+    try:
+        for piece in pieces:
+            said += [framer.feed(piece), framer.pending_bytes]
+        framer.feed(b"")
+    except FrameError as error:
+        said.append(str(error))
+    return [*said, framer.finish(), framer.oversize]
+
+
+def test_a_walk_from_where_nothing_is() -> None:
+    for entry_, at in ((-1, 0), (1, 0), (0, 9), (9, 9)):
+        with pytest.raises(ValueError, match="no field"):
+            journal_frames.walk(bytearray(b"A=1\n\n"), entry_, at, 100)
+
+
+def test_a_walk_stops_where_something_is_missing() -> None:
+    data = entry(A=b"\0\n\n", B=b"")
+    whole = bytearray(data + data)
+    assert journal_frames.walk(whole, 0, 0, len(data)) == (len(whole), len(whole))
+    fields = {len(data) + match.start() for match in re.finditer(rb"^[A-Z_]+[=\n]|^\n\Z", data, re.MULTILINE)}
+    for size in range(len(data), len(whole)):
+        begun, at = journal_frames.walk(whole[:size], 0, 0, len(data))
+        assert begun == len(data) and at == max(field for field in fields if field <= size)
+    assert journal_frames.walk(whole, 0, 0, len(data) - 2) == (0, len(data) - 12)  # before its last field
+    text = bytearray(entry())
+    assert journal_frames.walk(text, 0, 0, len(text) - 2) == (0, len(text) - 1)  # before its end
