@@ -17,9 +17,10 @@ from formats.runs import Runs
 
 def _encode_syslog(block: bytes, context: Context) -> list[Encoded]:
     """Lines that are syslog; in them NUL is a character, where syslog's own framing takes it for an end."""
-    block = block.replace(b"\0\n", b"\n")
-    if b"\0" in block:
-        block = syslog_framing.join(block.removesuffix(b"\n").split(b"\n"))
+    if b"\0" in block:  # to replace what is not there takes as long as to make the records
+        block = block.replace(b"\0\n", b"\n")
+        if b"\0" in block:
+            block = syslog_framing.join(block.removesuffix(b"\n").split(b"\n"))
     return syslog.encode(block, context)
 
 

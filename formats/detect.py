@@ -11,6 +11,7 @@ syslog with counted octets. Anything else is lines, which may be of any kind in 
     anything else             raw text; so `<html>`, `<14> is a number`, `<5>text` and `34 bottles`
 
 The two common beginnings of syslog are compared by numpy, all lines at once; a pattern sees the uncommon ones alone.
+Before that, a compiled kernel (formats.kernel) looks whether all lines are clearly raw, or all clearly syslog.
 """
 
 import re
@@ -18,9 +19,12 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from formats import levels, lines
+from formats import kernel, levels, lines
 from formats.errors import DecodeError
 from formats.mapping import decode_array, decode_object
+
+if kernel.COMPILED:
+    from formats.kernel import line_kinds
 
 KINDS = ("raw", "json", "journald", "syslog")
 _RAW, _JSON, _JOURNALD, _SYSLOG = range(4)
@@ -135,6 +139,8 @@ def lines_of(block: bytes) -> list[tuple[str, bytes]]:
     """The runs of lines of one kind, one of `KINDS`. A blank line is of the kind before it."""
     if not block:
         return []
+    if kernel.COMPILED and (kind := line_kinds.one_kind(block)) is not None:
+        return [(kind, block)]
     ends = lines.ends(block)
     starts = np.concatenate(([0], ends[:-1]))
     octets = np.frombuffer(block, np.uint8)

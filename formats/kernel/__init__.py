@@ -16,6 +16,7 @@ try:
     from formats.kernel import journal_export as _journal_export
     from formats.kernel import journal_frames as _journal_frames
     from formats.kernel import json_lines as _json_lines
+    from formats.kernel import line_kinds as _line_kinds
     from formats.kernel import log_entries as _log_entries
     from formats.kernel import raw_lines as _raw_lines
     from formats.kernel import spans as _spans
@@ -31,6 +32,7 @@ else:
         _journal_export,
         _journal_frames,
         _json_lines,
+        _line_kinds,
         _log_entries,
         _raw_lines,
         _spans,

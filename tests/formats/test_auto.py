@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from formats import auto
 from tests.formats.harness import CONTEXT, RECEIVED_AT, check, encode, own, parse, run
 
+pytestmark = pytest.mark.usefixtures("way")
+
 RECORD = b'{"timestamp":"2026-11-20T12:00:00.000000Z","level":"INFO","service":"api","message":"m"}\n'
 
 

@@ -16,6 +16,8 @@ from formats import detect
 from formats.detect import KINDS
 from tests.formats.harness import CORPORA, DATA
 
+pytestmark = pytest.mark.usefixtures("way")
+
 LINES = [
     (kind, line + b"\n")
     for kind in KINDS
