@@ -1,6 +1,6 @@
 """Protobuf: a stream of `LogEntry` (formats/schemas/log_entry.proto), each behind its length, to stored records.
 
-A compiled kernel (formats.kernel) is tried first: it takes what most senders send, at an eighth of the cost.
+A compiled kernel (formats.kernel) is tried first: it takes what most senders send, at a sixth of the cost.
 
 The fast way without it takes a block whose entries have the same fields, each once and in order, as all serialisers
 write them. Entries one behind the other are one `LogColumns`, since Protobuf adds up repeated fields: one call in C

@@ -5,7 +5,7 @@ of it, and says None to anything unusual, down to an escape where there is mostl
 there was no C compiler when it was installed (`COMPILED` is False), and the tests compare both ways.
 
 How they are written: no pointer leaves its buffer. Text is passed over up to the NUL that ends each `bytes` (text.pxd);
-what has lengths is compared with its end. What a kernel makes is allocated once, at a size that is reckoned before.
+what has lengths is compared with its end. What a kernel makes has a size that is reckoned before, or grows (out.pxd).
 """
 
 from __future__ import annotations
