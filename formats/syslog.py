@@ -77,7 +77,7 @@ def encode(block: bytes, context: Context) -> list[Encoded]:
 
     There is one `Encoded` for each run of messages that are syslog or are not.
     """
-    if kernel.COMPILED and (encoded := syslog_compiled.encode(block, context)) is not None:
+    if kernel.COMPILED and (encoded := _take(block, context)) is not None:
         return [encoded]
     messages, damaged, truncated = _split(block)
     reader = _Reader(messages, damaged, context, context.enrichment.zone)
@@ -91,6 +91,18 @@ def encode(block: bytes, context: Context) -> list[Encoded]:
         done.append(Encoded("syslog"))
         done[-1].reject("truncated", truncated, "fewer octets than the count before them says")
     return done or [Encoded("syslog")]
+
+
+def _take(block: bytes, context: Context) -> Encoded | None:
+    """The compiled way."""
+    readers: list[_Reader] = []  # one, if there is anything to read
+
+    def other(message: bytes) -> "syslog_compiled.Told | None":
+        if not readers:
+            readers.append(_Reader([""], set(), context, context.enrichment.zone))
+        return readers[0].read_alone(message)
+
+    return syslog_compiled.encode(block, context, other)
 
 
 def _split(block: bytes) -> tuple[list[str], set[int], bytes]:
@@ -155,6 +167,20 @@ class _Reader:
                 tried.add(layout)
                 left = self._read_columns(layout, left[position:])
                 position = 0
+
+    def read_alone(self, message: bytes) -> "syslog_compiled.Told | None":
+        """Read one that is not of the block, in the place of the first; None if it is not syslog."""
+        self._damaged.clear()
+        try:
+            self._messages[0] = message.decode()
+        except UnicodeDecodeError:
+            self._messages[0] = message.decode(errors="backslashreplace")
+            self._damaged.add(0)
+        self._read_one(0)
+        if self.kept:
+            return None
+        times, levels, severities, services, origins, texts = self.columns
+        return times[0], levels[0], bytes(severities[0]), services[0], bytes(origins[0]), texts[0]
 
     def runs(self) -> Iterator[tuple[int, str]]:
         """Where each run of messages of one format ends."""

@@ -4,7 +4,7 @@ What repeats is rendered here, by what the way in Python renders it with: severi
 origin once a block, and each minute or second that is not in UTC. To be imported only where `kernel.COMPILED`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 
@@ -13,11 +13,17 @@ from formats.kernel import made, syslog_clock, syslog_lines
 from formats.record import Context, Encoded
 from formats.syslog_message import PRI_NAMES, PRIS
 
+#: A message read alone: its time, level, rendered severity, service, origin rendered from the service on, and text.
+Told = tuple[str, str, bytes, str, bytes, str]
+
 _severities = syslog_lines.Severities((severity.level, severity.rendered) for severity in PRIS.values())
 
 
-def encode(block: bytes, context: Context) -> Encoded | None:
-    """Make records of a block; None if anything in it is unusual, or nothing is there."""
+def encode(block: bytes, context: Context, other: Callable[[bytes], Told | None]) -> Encoded | None:
+    """Make records of a block; None if much in it is unusual, or nothing is there.
+
+    `other` reads single messages that the kernel does not; None if one is not syslog at all.
+    """
     carried = _carried(context.enrichment.keys)
     if carried is None:
         return None
@@ -33,7 +39,7 @@ def encode(block: bytes, context: Context) -> Encoded | None:
     around = syslog_lines.Surroundings(
         _severities, [rests[names] for names in carried], context.service, context.received_at, clock
     )
-    return made.encoded("syslog", syslog_lines.take(block, around, context.columns))
+    return made.encoded("syslog", syslog_lines.take(block, around, other, context.columns))
 
 
 @lru_cache(64)

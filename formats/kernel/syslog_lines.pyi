@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from formats.kernel.made import MadeFields
 from formats.kernel.syslog_clock import Clock
@@ -11,4 +11,8 @@ class Surroundings:
         self, severities: Severities, rests: Iterable[bytes], service: str, received_at: str, clock: Clock
     ) -> None: ...
 
-def take(block: bytes, around: Surroundings, with_spans: bool) -> MadeFields | None: ...
+Told = tuple[str, str, bytes, str, bytes, str]
+
+def take(
+    block: bytes, around: Surroundings, other: Callable[[bytes], Told | None], with_spans: bool
+) -> MadeFields | None: ...

@@ -4,11 +4,13 @@
 This is `formats.syslog.encode` for what most senders send. Messages are lines, or counted (RFC 6587), as framing leaves
 those that hold a line feed. Tokens end at any byte that they cannot hold, a NUL among them, and what was passed is
 compared with the end of its message before it is used. A field is written when it has been passed.
+
+A message with a PRI that is anything else is read by the other way, alone, as long as there are few.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t
-from libc.string cimport memchr, memset
+from libc.string cimport memchr, memcpy, memset
 
 from formats.kernel.out cimport (
     ESCAPED,
@@ -35,11 +37,13 @@ from formats.kernel.syslog_heads cimport (
     Message,
     read_message,
 )
-from formats.kernel.text cimport Text, is_digit
+from formats.kernel.text cimport Text, is_digit, pass_string
+from formats.kernel.utf8 cimport is_utf8
 
 cdef enum:
     LARGEST = 1 << 26  # bytes of a block: with all escaped, positions in its lines are still below 2**31
     LARGEST_MADE = 1 << 30
+    FEW = 32  # four times as many as may be read alone before any was taken; then a quarter of all may
     FIXED = 256  # bytes of a line that are always the same, or of a known width; they are 130
 
 
@@ -82,12 +86,15 @@ cdef class Surroundings:
             raise ValueError("eight rests and a time in the stored form")
 
 
-def take(bytes block not None, Surroundings around not None, bint with_spans):
-    """The messages of a block. Returns the fields of `made.Made`; None: something is unusual."""
+def take(bytes block not None, Surroundings around not None, other not None, bint with_spans):
+    """The messages of a block. Returns the fields of `made.Made`; None: something is unusual.
+
+    `other` reads a message and tells its time, level, rendered severity, service, rendered origin and text; or None.
+    """
     cdef Text start = <Text>PyBytes_AS_STRING(block)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(block)
     cdef Out lines, letters, spans
-    if size == 0 or size > LARGEST or not (block.isascii() or _is_utf8(block)):
+    if size == 0 or size > LARGEST:
         return None
     begin(&lines, 2 * size + 4096)
     try:
@@ -95,7 +102,7 @@ def take(bytes block not None, Surroundings around not None, bint with_spans):
         try:
             begin(&spans, (size >> 7) * <Py_ssize_t>sizeof(Span) * with_spans)
             try:
-                return _take(start, size, around, &lines, &letters, &spans, with_spans)
+                return _take(block, around, other, &lines, &letters, &spans, with_spans)
             finally:
                 drop(&spans)
         finally:
@@ -105,10 +112,16 @@ def take(bytes block not None, Surroundings around not None, bint with_spans):
 
 
 cdef tuple _take(
-    Text start, Py_ssize_t size, Surroundings around, Out* lines, Out* letters, Out* spans, bint with_spans
+    bytes block, Surroundings around, other, Out* lines, Out* letters, Out* spans, bint with_spans
 ):
+    cdef Text start = <Text>PyBytes_AS_STRING(block)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(block)
     cdef Text block_end = start + size
     cdef Text at = start
+    cdef bint is_ascii = block.isascii()
+    cdef Py_ssize_t made, others = 0
+    cdef bint is_taken
+    cdef list services_of_others = []  # that `summary` points to
     cdef Text end
     cdef Text next
     cdef bint has_nul = memchr(start, 0, size) is not NULL
@@ -141,15 +154,29 @@ cdef tuple _take(
             end = next
             while end > at and ((end - 1)[0] == c"\r" or (end - 1)[0] == c"\n" or (end - 1)[0] == 0):
                 end -= 1
-        if not read_message(&message, at, end, clock, received):
-            return None
-        if message.service is NULL:
-            message.service = default
-            message.service_size = default_size
-        if not _put_line(lines, &message, around, end, &span) or size_of(lines) > LARGEST_MADE:
-            return None
-        level = severities._levels[message.pri]
-        if not note_timestamp(&summary, message.stamp):
+        made = size_of(lines)
+        is_taken = is_ascii or is_utf8(at, end - at)
+        if is_taken:
+            is_taken = read_message(&message, at, end, clock, received)
+        if is_taken:
+            if message.service is NULL:
+                message.service = default
+                message.service_size = default_size
+            is_taken = _put_line(lines, &message, around, end, &span)
+        if is_taken:
+            level = severities._levels[message.pri]
+        else:
+            lines.at = PyBytes_AS_STRING(<object>lines.data) + made
+            others += 1
+            if 4 * others > summary.records + FEW:
+                return None
+            told = other(PyBytes_FromStringAndSize(<const char*>at, end - at))
+            if told is None:
+                return None
+            level = _put_other(lines, told, services_of_others, &message, &span)
+            if level < 0:
+                return None
+        if size_of(lines) > LARGEST_MADE or not note_timestamp(&summary, message.stamp):
             return None
         note_service(&summary, services, message.service, message.service_size)
         summary.levels[level] += 1
@@ -165,16 +192,8 @@ cdef tuple _take(
     return finish(lines), summary.records, summed_up(&summary, services), finish(letters), finish(spans)
 
 
-def _is_utf8(bytes block):
-    try:
-        block.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 cdef inline Text _pass_count(Text at, Text block_end, Text* message_end) noexcept nogil:
-    """To behind a count and its space, where what it counts is there whole and characters are."""
+    """To behind a count and its space, where what it counts is there whole."""
     cdef Py_ssize_t count = 0
     cdef int digits = 0
     if at[0] == c"0":
@@ -189,8 +208,6 @@ cdef inline Text _pass_count(Text at, Text block_end, Text* message_end) noexcep
     if count > block_end - at:
         return NULL
     message_end[0] = at + count
-    if message_end[0][0] & 0xC0 == 0x80:
-        return NULL
     return at
 
 
@@ -249,3 +266,38 @@ cdef inline bint _put_line(Out* out, Message* message, Surroundings around, Text
     span.message_end = <int32_t>size_of(out)
     put(out, b'"}\n', 3)
     return True
+
+
+cdef int _put_other(Out* out, told, list services, Message* message, Span* span) except -2:
+    """Put a message that was read by the other way, and note its time and service, which `services` keeps.
+
+    Its level; -1: unusual again.
+    """
+    cdef bytes stamp, level, severity, service, origin, text
+    told_time, told_level, severity, told_service, origin, told_text = told
+    stamp, level, service, text = told_time.encode(), told_level.encode(), told_service.encode(), told_text.encode()
+    services.append(service)
+    cdef Text service_end
+    if PyBytes_GET_SIZE(stamp) != WIDTH or not origin.startswith(b'"'):
+        return -1
+    service_end = pass_string(<Text>PyBytes_AS_STRING(origin) + 1)
+    if service_end is NULL:
+        return -1
+    reserve(out, FIXED + len(severity) + len(origin) + ESCAPED * len(text))
+    put(out, b'{"timestamp":"', 14)
+    put(out, PyBytes_AS_STRING(stamp), WIDTH)
+    put(out, b'","level":', 10)
+    put(out, PyBytes_AS_STRING(severity), PyBytes_GET_SIZE(severity))
+    put(out, b',"service":', 11)
+    span.service_start = <int32_t>(size_of(out) + 1)
+    span.service_end = <int32_t>(size_of(out) + (service_end - <Text>PyBytes_AS_STRING(origin)) - 1)
+    put(out, PyBytes_AS_STRING(origin), PyBytes_GET_SIZE(origin))
+    put(out, b',"message":"', 12)
+    span.message_start = <int32_t>size_of(out)
+    put_words(out, <Text>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+    span.message_end = <int32_t>size_of(out)
+    put(out, b'"}\n', 3)
+    memcpy(message.stamp, PyBytes_AS_STRING(stamp), WIDTH)
+    message.service = <Text>PyBytes_AS_STRING(service)
+    message.service_size = PyBytes_GET_SIZE(service)
+    return level_number(<Text>PyBytes_AS_STRING(level), PyBytes_GET_SIZE(level))

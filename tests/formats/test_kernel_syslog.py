@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats import kernel
+from formats import kernel, syslog
 from formats.record import Enrichment
 from formats.syslog_framing import Frames
 from tests.formats.harness import ADDED, CONTEXT, CORPORA, RECEIVED_AT, assert_same_both_ways
@@ -27,7 +27,8 @@ BSD = b"<34>Nov 20 12:00:00 web-1 su[230]: user 4 signed in\n"
 
 
 def is_taken(block: bytes) -> bool:
-    return syslog_compiled.encode(block, CONTEXT) is not None
+    """All of it, without a message read alone."""
+    return syslog_compiled.encode(block, CONTEXT, lambda message: None) is not None
 
 
 def counted(message: bytes) -> bytes:
@@ -157,6 +158,28 @@ def test_the_syslog_kernel_leaves_what_is_not(block: bytes) -> None:
     for blocks in (block, USUAL * 3 + block, USUAL * 3 + block * 10 + USUAL):
         assert not is_taken(blocks)
         assert_same_both_ways("syslog", blocks)
+
+
+ALONE = [
+    "Cisco",
+    "a tag that is not ASCII",
+    "a leap second",
+    "another version",
+    "not UTF-8",
+    "a parameter twice",
+]
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_few_messages_of_another_kind_are_read_alone(name: str) -> None:
+    for block in (LEFT[name], (USUAL * 20 + LEFT[name]) * 5 + counted(LEFT[name])):
+        assert syslog._take(block, CONTEXT) is not None
+        assert_same_both_ways("syslog", block)
+
+
+def test_many_are_not() -> None:
+    assert syslog._take(USUAL * 4 + LEFT["a leap second"] * 30, CONTEXT) is None
+    assert syslog._take(USUAL + LEFT["a PRI that is none"], CONTEXT) is None
 
 
 def test_fields_that_the_enrichment_has_as_well() -> None:
