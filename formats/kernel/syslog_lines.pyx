@@ -41,8 +41,8 @@ from formats.kernel.text cimport Text, is_digit, pass_string
 from formats.kernel.utf8 cimport is_utf8
 
 cdef enum:
-    LARGEST = 1 << 26  # bytes of a block: with all escaped, positions in its lines are still below 2**31
-    LARGEST_MADE = 1 << 30
+    LARGEST = 1 << 24  # bytes of a block: of one message, six times as many are reserved
+    LARGEST_MADE = 1 << 30  # and the next message is still below 2**31
     FEW = 32  # four times as many as may be read alone before any was taken; then a quarter of all may
     FIXED = 256  # bytes of a line that are always the same, or of a known width; they are 130
 
