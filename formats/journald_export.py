@@ -10,6 +10,7 @@ one by one, as are all of them where a line is no field or not UTF-8.
 """
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -26,6 +27,9 @@ from formats.record import Context, Encoded
 if kernel.COMPILED:
     from formats.kernel import journal_export, made
 
+EncodeOne = Callable[[bytes, int, Entries], int]
+"""Takes the entry of a block that begins at a position, whatever is in it; returns where the next one begins."""
+
 _COMMON = 8  # entries that a kernel takes between two that it does not: else the other way takes the rest
 _FIRST = 64  # that it may fail to take before
 _NOTHING: frozenset[str] = frozenset()
@@ -38,7 +42,7 @@ _TEXT_ENTRIES = re.compile(rb"(?:[^\n=]*+=[^\n]*+\n|\n)*+")
 def encode_export(block: bytes, entries: Entries) -> None:
     """Take whole entries; the last may lack its empty line."""
     if kernel.COMPILED:
-        block = block[_encode_compiled(block, entries) :]
+        block = block[encode_compiled(block, entries, False, _encode_one) :]
         if not block:
             return
     at = 0
@@ -49,9 +53,9 @@ def encode_export(block: bytes, entries: Entries) -> None:
     _encode_any(block[at:], entries)
 
 
-def _encode_compiled(block: bytes, entries: Entries) -> int:
-    """Take entries as long as few are unusual; return where those begin that are left."""
-    take = Compiled(entries.context).take
+def encode_compiled(block: bytes, entries: Entries, is_json: bool, encode_one: EncodeOne) -> int:
+    """Take entries as long as few are unusual, these by `encode_one`; return where those begin that are left."""
+    take = Compiled(entries.context, is_json).take
     at = taken = stops = 0
     while True:
         encoded, at = take(block, at)
@@ -61,13 +65,13 @@ def _encode_compiled(block: bytes, entries: Entries) -> int:
         stops += 1
         if at >= len(block) or _COMMON * stops > taken + _FIRST:
             return at
-        at = _encode_one(block, at, entries)
+        at = encode_one(block, at, entries)
 
 
 class Compiled:
     """The kernel, for the blocks of one context."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, is_json: bool) -> None:
         keys = context.enrichment.keys
         prefixes = [context.prefix("journald", keys & carried) for carried in (_NOTHING, _HOSTNAME)]
         tail, hosted_tail = (prefix.removesuffix(b",") + b"}\n" for prefix in prefixes)
@@ -75,12 +79,20 @@ class Compiled:
         self._received_at = context.received_at.encode()
         self._service = context.service.encode()
         self._absent = names_of(keys)
+        self._is_json = is_json
         self._columns = context.columns
 
     def take(self, block: bytes, at: int) -> tuple[Encoded | None, int]:
         """The entries from one that begins at `at` up to the first that is unusual, if any, and where that begins."""
         fields, stop = journal_export.entries(
-            block, at, self._received_at, self._service, self._tails, self._absent, self._columns
+            block,
+            at,
+            self._received_at,
+            self._service,
+            self._tails,
+            self._absent,
+            self._is_json,
+            self._columns,
         )
         return made.encoded("journald", fields), stop
 

@@ -7,5 +7,6 @@ def entries(
     service: bytes,
     tails: tuple[bytes, bytes],
     absent: frozenset[bytes],
+    is_json: bool,
     with_spans: bool,
 ) -> tuple[MadeFields | None, int]: ...

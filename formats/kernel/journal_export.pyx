@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The journal's export format to stored lines, one entry after the other, up to the first that is unusual.
+"""Journal entries to stored lines, one after the other, up to the first that is unusual.
 
-This is `formats.journald_export` for entries whose fields are UTF-8, text or binary, each name once. Their names, their
+This is `formats.journald_export`, and `formats.journald` of JSON (journal_objects.pxd), for entries whose fields are UTF-8, text or binary, each name once. Their names, their
 number and their order may differ from entry to entry, as they do in every journal. A field that is kept is put where it
 comes; host name, service, message, time and level follow it all.
 """
@@ -24,6 +24,7 @@ from formats.kernel.journal_names cimport (
     name_at,
     no_names,
 )
+from formats.kernel.journal_objects cimport put_object
 from formats.kernel.journal_records cimport Made, Shared, Value, end_times, put_core, put_value
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, reserve, size_of
 from formats.kernel.strings cimport put_string
@@ -42,9 +43,10 @@ def entries(
     bytes service not None,
     tuple tails not None,
     frozenset absent not None,
+    bint is_json,
     bint with_spans,
 ):
-    """The entries of `block` from `start` on: the fields of `made.Made`, or None if there is none, and where it stopped.
+    """The entries of `block`, lines of JSON or not, from `start` on: the fields of `made.Made`, or None if there is none, and where it stopped.
 
     `service` is the one of entries that name none; `tails` end a line behind its level, without and with a host name;
     an entry with one of the fields `absent` is unusual. So is all that the other way does not make a record of.
@@ -72,6 +74,7 @@ def entries(
     shared.hosted_tail = PyBytes_AS_STRING(hosted_tail)
     shared.hosted_tail_size = PyBytes_GET_SIZE(hosted_tail)
     memset(&made, 0, sizeof(Made))
+    shared.service.is_json = False
     made.with_spans = with_spans
     no_names(&names)
     at = from_ + start
@@ -86,7 +89,10 @@ def entries(
                 continue
             entry += 1
             used = size_of(&made.lines)
-            following = _put_entry(at, end, entry, &made, &names, &shared, services, absent)
+            if is_json:
+                following = put_object(at, end, entry, &made, &names, &shared, services, absent)
+            else:
+                following = _put_entry(at, end, entry, &made, &names, &shared, services, absent)
             if following is NULL:
                 made.lines.at = PyBytes_AS_STRING(<object>made.lines.data) + used
                 break
@@ -115,12 +121,13 @@ cdef Text _put_entry(
     cdef Out* out = &made.lines
     cdef int number = 0, known
     cdef bint is_line
+    value.is_json = False
     memset(values, 0, sizeof(values))
     reserve(out, 1)
     put_byte(out, c"{")
     while at < end and at[0] != c"\n":
         known = names.known
-        number = name_at(names, number, at, end)
+        number = name_at(names, number, at, end, c"=", c"\n")
         if number == 0:
             return NULL
         name = &names.names[number]

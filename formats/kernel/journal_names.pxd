@@ -40,26 +40,25 @@ cdef inline void no_names(Names* names) noexcept nogil:
     memset(&names.names[0], 0, sizeof(Name))
 
 
-cdef inline int name_at(Names* names, int before, Text at, Text end) noexcept nogil:
-    """The name that ends with `=` or LF, after the one `before`. 0: it is none, or they are too many."""
+cdef inline int name_at(
+    Names* names, int before, Text at, Text end, unsigned char closing, unsigned char or_closing
+) noexcept nogil:
+    """The name that one of two bytes ends, after the one `before`. 0: it is none, or they are too many."""
     cdef int number = names.names[before].next
     cdef Name* name = &names.names[number]
     cdef Text from_ = at
     cdef Py_ssize_t size
-    if number and end - at > name.size and ends_name(at[name.size]) and memcmp(at, name.at, name.size) == 0:
-        return number
+    if number and end - at > name.size and (at[name.size] == closing or at[name.size] == or_closing):
+        if memcmp(at, name.at, name.size) == 0:
+            return number
     while is_name(at[0]):
         at += 1
     size = at - from_
-    if size == 0 or size > LONGEST or is_digit(from_[0]) or not ends_name(at[0]):
+    if size == 0 or size > LONGEST or is_digit(from_[0]) or not (at[0] == closing or at[0] == or_closing):
         return 0
     number = _find(names, from_, size)
     names.names[before].next = number
     return number
-
-
-cdef inline bint ends_name(unsigned char byte) noexcept nogil:
-    return byte == c"=" or byte == c"\n"
 
 
 cdef inline bint is_name(unsigned char byte) noexcept nogil:

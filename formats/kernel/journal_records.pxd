@@ -7,7 +7,7 @@ from formats.kernel.journal_names cimport HOSTNAME, IDENTIFIER, MESSAGE, PRIORIT
 from formats.kernel.moments cimport Clock, set_clock
 from formats.kernel.out cimport Out, put, put_byte, reserve, size_of
 from formats.kernel.spans cimport Span
-from formats.kernel.strings cimport put_string
+from formats.kernel.strings cimport put_escaped, put_string
 from formats.kernel.summary cimport WIDTH, Summary, note_service
 from formats.kernel.text cimport Text, is_digit
 from formats.kernel.utf8 cimport is_utf8
@@ -20,6 +20,7 @@ cdef enum:
 cdef struct Value:  # of a field
     Text at  # NULL where there is none
     Text end
+    bint is_json  # as it stands in a JSON string
 
 cdef struct Shared:
     Text received_at  # in the stored form
@@ -42,11 +43,14 @@ cdef struct Made:
 
 
 cdef inline int put_value(Out* out, Value value) except -1:
-    """0: it is not UTF-8."""
+    """0: it is not UTF-8, or has unusual escapes."""
     if value.at == value.end:
         return 1
     out.seen = 0
-    put_string(out, value.at, value.end, False)
+    if not value.is_json:
+        put_string(out, value.at, value.end, False)
+    elif put_escaped(out, value.at, value.end + 1) is NULL:
+        return 0
     return not out.seen & 0x80 or is_utf8(value.at, value.end - value.at)
 
 

@@ -1,7 +1,7 @@
 """Text to the inside of JSON strings, sixteen bytes at a time: what is ordinary in them is copied as it is."""
 
 from formats.kernel.out cimport ESCAPED, Out, put_text, reserve
-from formats.kernel.text cimport Text
+from formats.kernel.text cimport Text, is_hex
 
 cdef extern from *:
     """
@@ -66,3 +66,47 @@ cdef inline Text put_string(Out* out, Text at, Text end, bint is_line) except NU
             put_text(out, at, 1)
             at += 1
     return at
+
+
+cdef inline Text put_escaped(Out* out, Text at, Text end) except? NULL:
+    """Put what stands in a JSON string as msgspec would write it, up to the closing quote, which is returned.
+
+    NULL: there is none before `end`, or something that is unusual: an escape of what need not be, but for `\/`.
+    """
+    cdef Text piece_end
+    while at < end:
+        piece_end = at + PIECE if end - at > PIECE else end
+        reserve(out, ESCAPED * PIECE)
+        while True:
+            at = copy_plain(at, piece_end, &out.at, &out.seen)
+            if at >= piece_end:
+                break
+            if at[0] == c'"':
+                return at
+            if at[0] != c"\\":
+                return NULL
+            at = _put_escape(out, at)
+            if at is NULL:
+                return NULL
+    return NULL
+
+
+cdef inline Text _put_escape(Out* out, Text at) noexcept:
+    """Pass one from its backslash; what is put is not longer."""
+    cdef unsigned char byte
+    if at[1] == c"u":
+        if at[2] != c"0" or at[3] != c"0" or not (at[4] == c"0" or at[4] == c"1") or not is_hex(at[5]):
+            return NULL
+        byte = (at[4] - c"0") << 4 | (at[5] & 0x0F if at[5] <= c"9" else (at[5] & 0x0F) + 9)
+        put_text(out, &byte, 1)
+        return at + 6
+    if at[1] == c"/":
+        out.at[0] = c"/"
+        out.at += 1
+    elif at[1] in b'"\\bfnrt':
+        out.at[0] = c"\\"
+        out.at[1] = <char>at[1]
+        out.at += 2
+    else:
+        return NULL
+    return at + 2

@@ -49,7 +49,7 @@ def binary(name: bytes, data: bytes) -> bytes:
 
 def taken(block: bytes, context: Context = CONTEXT) -> int:
     """How many bytes of the block the kernel takes at once."""
-    return journald_export.Compiled(context).take(block, 0)[1]
+    return journald_export.Compiled(context, block.startswith(b"{")).take(block, 0)[1]
 
 
 RECEIVED = entry(__REALTIME_TIMESTAMP=None)
