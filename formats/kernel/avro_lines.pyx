@@ -147,12 +147,12 @@ cdef bint _encode_records(
                 side.at = PyBytes_AS_STRING(<object>side.data)
                 out.seen |= side.seen
                 side.seen = 0
-        reserve(out, PyBytes_GET_SIZE(closing))
-        put(out, PyBytes_AS_STRING(closing), PyBytes_GET_SIZE(closing))
         if out.seen & 0x80:
             if not is_utf8(<Text>PyBytes_AS_STRING(<object>out.data) + line, size_of(out) - line):
                 return False
             out.seen = 0
+        reserve(out, PyBytes_GET_SIZE(closing))
+        put(out, PyBytes_AS_STRING(closing), PyBytes_GET_SIZE(closing))
     return at == end
 
 
