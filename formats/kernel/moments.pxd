@@ -55,8 +55,8 @@ cdef inline void _write_second(Clock* clock, int64_t second) noexcept nogil:
 cdef inline bint set_clock(Clock* clock, int64_t value, int64_t per_second) noexcept nogil:
     """So many units since 1970, of which there are so many in a second. False: not of the years 1 to 9999."""
     cdef int64_t second = value // per_second
-    cdef int64_t rest = value % per_second
-    if rest < 0:
+    cdef int64_t rest = value - second * per_second
+    if rest < 0:  # where division is that of C
         rest += per_second
         second -= 1
     if second < YEAR_1_S or second >= YEAR_10000_S:
