@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import struct
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -45,6 +46,16 @@ def test_moments(family: str, unit: tuple[str, int], seconds: list[int], rest: i
         file = header(of(**CORE | {"timestamp": type_})) + block(len(rows), b"".join(rows))
         assert takes(file) == [all(0 <= moment < 253_402_300_800 * per_second for moment in moments)]
         assert_same_both_ways("avro", file)
+
+
+def test_the_ends_of_every_february_and_every_year() -> None:
+    days = [date(year, 3, 1).toordinal() - back for year in range(1, 10_000) for back in (2, 1, 0)]
+    days += [date(year, 12, 31).toordinal() + more for year in range(1, 9_999) for more in (-1, 0, 1)]
+    seconds = [(day - date(1970, 1, 1).toordinal()) * 86_400 for day in days]
+    head = header(of(**CORE, own={"type": "long", "logicalType": "timestamp-millis"}))
+    file = head + block(len(days), b"".join(PLAIN + zigzag(second * 1000) for second in seconds))
+    assert takes(file) == [True]
+    assert_same_both_ways("avro", file)
 
 
 @given(
