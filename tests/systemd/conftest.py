@@ -30,8 +30,8 @@ INSTALLED: Final = ("usr/local", "etc/ingestd", "etc/passwd", "etc/group", "etc/
 ARCHIVE: Final = "/root/service.tar"
 
 #: pip has no index in there: what ingestd depends on is what the tests run with. (The last but one is a switch that is
-#: turned off, as pip reads it: no build isolation.)
-PIP: Final = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PYTHONPATH": PACKAGES}
+#: turned off, as pip reads it: no build isolation.) There is no compiler either: each installation would take a minute.
+PIP: Final = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PYTHONPATH": PACKAGES, "CC": "none"}
 
 
 @pytest.fixture(scope="package")
