@@ -76,10 +76,10 @@ class Batches:
 
     def feed(self, data: bytes) -> Iterator[Numbered]:
         """Take the next bytes; yields the batches that are whole now. Raises `Refusal` for a length out of bounds."""
-        self._pending += data
-        if len(self._pending) < self._need_bytes:
+        if len(self._pending) + len(data) < self._need_bytes:
+            self._pending += data
             return
-        held, position = bytes(self._pending), 0
+        held, position = b"".join((self._pending, data)) if self._pending else data, 0
         self._pending = bytearray()
         try:
             while len(held) - position >= HEAD.size:
