@@ -28,6 +28,42 @@ _LETTERS: Final = {level: ord(level[0]) for level in LEVELS}
 FEW: Final = 128
 
 
+class Texts:
+    """Texts one behind the other, an LF behind each. `ends` is where these LF stand."""
+
+    __slots__ = ("data", "ends")
+
+    def __init__(self, data: bytes, ends: NDArray[np.int64]) -> None:
+        self.data = data
+        self.ends = ends
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Texts:
+        """Put texts together."""
+        data = "\n".join((*texts, "")).encode()
+        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _LF)
+        if len(ends) != len(texts):  # one has an LF of its own
+            ends = np.cumsum([len(text.encode()) + 1 for text in texts]) - 1
+        return cls(data, ends)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, number: int) -> bytes:
+        return self.data[self._start(number) : self.ends[number]]
+
+    def part(self, start: int, stop: int) -> Texts:
+        """Those from the number `start` to before `stop`."""
+        first, last = self._start(start), self._start(stop)
+        return Texts(self.data[first:last], self.ends[start:stop] - first)
+
+    def to_list(self) -> list[str]:
+        return [self[number].decode() for number in range(len(self))]
+
+    def _start(self, number: int) -> int:
+        return int(self.ends[number - 1]) + 1 if number else 0
+
+
 class Columns(Protocol):
     """Three fields of some records, in their order. `len` tells how many these are."""
 
@@ -37,7 +73,7 @@ class Columns(Protocol):
     @property
     def letters(self) -> Letters: ...
     def services(self, numbers: Numbers) -> list[str]: ...
-    def messages(self, numbers: Numbers) -> list[str]: ...
+    def messages(self, numbers: Numbers) -> Texts: ...
 
 
 class Lists:
@@ -60,8 +96,8 @@ class Lists:
     def services(self, numbers: Numbers) -> list[str]:
         return pick(self._services, numbers)
 
-    def messages(self, numbers: Numbers) -> list[str]:
-        return pick(self._messages, numbers)
+    def messages(self, numbers: Numbers) -> Texts:
+        return Texts.of(pick(self._messages, numbers))
 
 
 class Joined:
@@ -94,8 +130,11 @@ class Joined:
     def services(self, numbers: Numbers) -> list[str]:
         return [service for part, own in self._split(numbers) for service in part.services(own)]
 
-    def messages(self, numbers: Numbers) -> list[str]:
-        return [message for part, own in self._split(numbers) for message in part.messages(own)]
+    def messages(self, numbers: Numbers) -> Texts:
+        found = [part.messages(own) for part, own in self._split(numbers)]
+        starts = np.cumsum([0, *(len(texts.data) for texts in found)])
+        ends = [texts.ends + start for texts, start in zip(found, starts, strict=False)]
+        return Texts(b"".join([texts.data for texts in found]), np.concatenate(ends or [starts[:0]]))
 
     def _split(self, numbers: Numbers) -> Iterator[tuple[Columns, Numbers]]:
         """The parts, and which of their own records are meant; numbers ascend."""

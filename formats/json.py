@@ -90,8 +90,8 @@ class _Columns:
     def services(self, numbers: cores.Numbers) -> list[str]:
         return [record.service for record in self._of(numbers)]
 
-    def messages(self, numbers: cores.Numbers) -> list[str]:
-        return [record.message for record in self._of(numbers)]
+    def messages(self, numbers: cores.Numbers) -> cores.Texts:
+        return cores.Texts.of([record.message for record in self._of(numbers)])
 
     def _of(self, numbers: cores.Numbers) -> Iterable[Canonical]:
         return self._records if numbers is None else map(self._records.__getitem__, numbers)

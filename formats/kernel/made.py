@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from formats import timestamps
-from formats.cores import NO_COLUMNS, Columns, Letters, Numbers
+from formats.cores import NO_COLUMNS, Columns, Letters, Numbers, Texts
 from formats.kernel import spans
 from formats.levels import LEVELS
 from formats.record import Encoded
@@ -61,8 +61,9 @@ class SpannedColumns:
     def services(self, numbers: Numbers) -> list[str]:
         return spans.services(self._made.lines, self._made.spans, numbers)
 
-    def messages(self, numbers: Numbers) -> list[str]:
-        return spans.messages(self._made.lines, self._made.spans, numbers)
+    def messages(self, numbers: Numbers) -> Texts:
+        data, ends = spans.messages(self._made.lines, self._made.spans, numbers)
+        return Texts(data, np.frombuffer(ends, np.int64))
 
 
 SummedFields = tuple[list[int], bytes, bytes, list[bytes], set[str]]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats import cores, lines
-from formats.cores import Columns, Lists, Numbers
+from formats.cores import Columns, Lists, Numbers, Texts
 from formats.record import Encoded
 from ingestd.observe.messages import SAMPLE_BYTES
 
@@ -96,7 +96,7 @@ class Block:
             return [*self.services] * (self.records if numbers is None else len(numbers))
         return self._core.services(numbers)
 
-    def messages_of(self, numbers: Numbers) -> list[str]:
+    def messages_of(self, numbers: Numbers) -> Texts:
         """The messages of these records."""
         return self._core.messages(numbers)
 

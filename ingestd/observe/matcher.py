@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
-from formats.cores import Numbers
+from formats.cores import Numbers, Texts
 from formats.levels import LEVELS
 from ingestd.observe.block import Block, field_decoder
 from ingestd.observe.condition import Condition
@@ -130,7 +130,7 @@ class _Group:
 
     def look(self, block: Block, received_ns: int, wants_sample: WantsSample) -> Iterator[Match]:
         numbers, texts = self._texts(block)
-        for pattern, places, searched in self._search.find(texts) if texts else ():
+        for pattern, places, searched in self._search.find(texts) if len(texts) else ():
             member = self._members[pattern]
             found = places if numbers is None else [numbers[place] for place in places]
             services = block.services_of(found)
@@ -142,7 +142,7 @@ class _Group:
                     records = round(records / searched * len(texts))
                 yield Match(member.rule, service, records, received_ns, sample, searched < len(texts))
 
-    def _texts(self, block: Block) -> tuple[Numbers, list[str]]:
+    def _texts(self, block: Block) -> tuple[Numbers, Texts]:
         """The records that come into question, and their values."""
         levels, service = self._levels, self._service
         numbers = block.of_service(levels, service) if service else block.of_levels(levels)
@@ -151,4 +151,4 @@ class _Group:
         values = block.fields_of(numbers, self._decoder)
         having = [place for place, value in enumerate(values) if value is not None]
         texts = [value for value in values if value is not None]
-        return having if numbers is None else [numbers[place] for place in having], texts
+        return having if numbers is None else [numbers[place] for place in having], Texts.of(texts)

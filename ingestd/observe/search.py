@@ -12,16 +12,14 @@ time looked for in a few of the texts only, and the others are first asked which
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Final, NamedTuple
 
 import hyperscan
 import numpy as np
-from numpy.typing import NDArray
 
+from formats.cores import Texts
 from ingestd.observe.patterns import FLAGS, compile_patterns
 
 #: Reports that are no storm: so many, and one for so many texts.
@@ -40,10 +38,6 @@ _LEAST_SAMPLE: Final = 4
 
 #: What may match a line end: classes that are not told by what they have, and escapes not known to be harmless.
 _CROSSES: Final = re.compile(r"\[\^|\[:|\(\?[a-z]*s|\\[^bBdwtrf!-/:-@\[-`{-~]|[\0-\x1f]")
-
-_FEW_TEXTS: Final = 32  # are worth no call of numpy, which takes a microsecond or several
-
-_LF: Final = 0x0A
 
 
 class Hits(NamedTuple):
@@ -68,60 +62,57 @@ class Search:
         self._storms: dict[int, int] = {}  # pattern, and for how many calls yet
         self._calls = 0
 
-    def find(self, texts: Sequence[str]) -> list[Hits]:
+    def find(self, texts: Texts) -> list[Hits]:
         """What is found where; patterns that are not found are left out."""
         if self._storms:
             return self._find_in_storm(texts)
-        joined = _join(texts)
-        ends, whole = _scan(self._all, joined)
+        ends, whole = _scan(self._all, texts.data)
         if not whole:
             self._storms = dict.fromkeys(ends, _STORM_CALLS)
             return self._find_in_storm(texts)
         if not ends:
             return []
         self._watch(ends, len(texts))
-        return self._hits(ends, texts, joined)
+        return self._hits(ends, texts)
 
-    def _find_in_storm(self, texts: Sequence[str]) -> list[Hits]:
+    def _find_in_storm(self, texts: Texts) -> list[Hits]:
         hits = self._sample(texts)
         if len(self._storms) < len(self._patterns):
             hits += self._find_calm(texts)
         self._storms = {pattern: calls - 1 for pattern, calls in self._storms.items() if calls > 1}
         return hits
 
-    def _find_calm(self, texts: Sequence[str]) -> list[Hits]:
+    def _find_calm(self, texts: Texts) -> list[Hits]:
         """Find the patterns that are in no storm."""
         if self._any is None:
             self._any = compile_patterns(self._patterns, FLAGS | hyperscan.HS_FLAG_SINGLEMATCH)
-        joined = _join(texts)
         ends: dict[int, list[int]] = {}
         partly = set()
-        occurring, _ = _scan(self._any, joined)
+        occurring, _ = _scan(self._any, texts.data)
         for pattern in occurring.keys() - self._storms.keys():
             if pattern not in self._alone:
                 self._alone[pattern] = compile_patterns([self._by_line[pattern]])
-            found, whole = _scan(self._alone[pattern], joined)
+            found, whole = _scan(self._alone[pattern], texts.data)
             if found:
                 ends[pattern] = found[0]
             if not whole:
                 partly.add(pattern)
-        hits = self._hits(ends, texts, joined) if ends else []
+        hits = self._hits(ends, texts) if ends else []
         self._watch(ends, len(texts))
         fewer = max(1, len(texts) - 1)
         return [each._replace(searched=fewer) if each.pattern in partly else each for each in hits]
 
-    def _sample(self, texts: Sequence[str]) -> list[Hits]:
+    def _sample(self, texts: Texts) -> list[Hits]:
         """Look for the patterns of storms in a few of the texts, others each time."""
         size = min(len(texts), max(_LEAST_SAMPLE, _SAMPLE_TEXTS // len(self._storms)))
         self._calls += 1
         start = self._calls * size % (len(texts) - size + 1)
-        sample = texts[start : start + size]
-        joined = _join(sample)
-        found, _ = _scan(self._all, joined)
+        sample = texts.part(start, start + size)
+        found, _ = _scan(self._all, sample.data)
         ends = {pattern: found[pattern] for pattern in found.keys() & self._storms.keys()}
         return [
             Hits(pattern, [start + place for place in places], size)
-            for pattern, places, _ in self._hits(ends, sample, joined)
+            for pattern, places, _ in self._hits(ends, sample)
         ]
 
     def _watch(self, ends: dict[int, list[int]], texts: int) -> None:
@@ -135,23 +126,22 @@ class Search:
                 if reports <= allowed:
                     break
 
-    def _hits(self, ends: dict[int, list[int]], texts: Sequence[str], joined: bytes) -> list[Hits]:
-        breaks = _breaks(texts, joined)
+    def _hits(self, ends: dict[int, list[int]], texts: Texts) -> list[Hits]:
         hits = []
         for pattern, reported in ends.items():
-            found = _places(breaks, reported)
+            found = _places(texts, reported)
             if self._crosses[pattern]:
                 found = [text for text in found if self._is_in(pattern, texts[text])]
             if found:
                 hits.append(Hits(pattern, found, len(texts)))
         return hits
 
-    def _is_in(self, pattern: int, text: str) -> bool:
+    def _is_in(self, pattern: int, text: bytes) -> bool:
         database = self._whole.get(pattern)
         if database is None:
             flags = FLAGS | hyperscan.HS_FLAG_SINGLEMATCH
             database = self._whole[pattern] = compile_patterns([self._patterns[pattern]], flags)
-        found, _ = _scan(database, text.encode())
+        found, _ = _scan(database, text)
         return bool(found)
 
 
@@ -163,10 +153,6 @@ def _by_line(pattern: bytes) -> bytes:
     except hyperscan.error:
         return pattern
     return to_the_end
-
-
-def _join(texts: Sequence[str]) -> bytes:
-    return "\n".join((*texts, "")).encode()
 
 
 def _scan(database: hyperscan.Database, data: bytes) -> tuple[dict[int, list[int]], bool]:
@@ -187,20 +173,7 @@ def _scan(database: hyperscan.Database, data: bytes) -> tuple[dict[int, list[int
     return ends, True
 
 
-def _places(breaks: Sequence[int] | NDArray[np.int64], ends: list[int]) -> list[int]:
+def _places(texts: Texts, ends: list[int]) -> list[int]:
     """Which texts these ends are of, each once, ascending."""
-    if isinstance(breaks, np.ndarray):
-        return sorted(
-            set(breaks.searchsorted(np.array(ends) - 1).tolist())
-        )  # np.unique takes five times as long
-    return sorted({bisect_left(breaks, end - 1) for end in ends})
-
-
-def _breaks(texts: Sequence[str], joined: bytes) -> Sequence[int] | NDArray[np.int64]:
-    """Where each text ends."""
-    if len(texts) <= _FEW_TEXTS:
-        return [end - 1 for end in accumulate(len(text.encode()) + 1 for text in texts)]
-    breaks = np.flatnonzero(np.frombuffer(joined, np.uint8) == _LF)
-    if len(breaks) == len(texts):
-        return breaks
-    return np.cumsum([len(text.encode()) + 1 for text in texts]) - 1
+    found = texts.ends.searchsorted(np.array(ends) - 1)
+    return sorted(set(found.tolist()))  # np.unique takes five times as long

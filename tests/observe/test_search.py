@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from formats.cores import Texts
 from ingestd.observe.patterns import check_pattern
 from ingestd.observe.search import Hits, Search
 
@@ -55,7 +56,7 @@ def test_these_patterns_are_good() -> None:
 def test_it_finds_what_is_in_each_text(patterns: list[str], texts: list[str]) -> None:
     search = Search(patterns)
     for _ in range(2):
-        found = {hits.pattern: hits for hits in search.find(texts)}
+        found = {hits.pattern: hits for hits in search.find(Texts.of(texts))}
         for number, pattern in enumerate(patterns):
             hits = found.get(number, Hits(number, [], len(texts)))
             wanted = naive(pattern, texts)
@@ -68,10 +69,10 @@ def test_it_finds_what_is_in_each_text(patterns: list[str], texts: list[str]) ->
 def test_a_storm_is_sampled_and_the_others_are_counted() -> None:
     texts = [f"request {number} failed" + (" badly" if not number % 400 else "") for number in range(1600)]
     search = Search(["failed", "badly", "never"])
-    assert sorted(len(hits.texts) for hits in search.find(texts)) == [4, 1600]
+    assert sorted(len(hits.texts) for hits in search.find(Texts.of(texts))) == [4, 1600]
     counted = 0.0
     for _ in range(50):
-        by_pattern = {hits.pattern: hits for hits in search.find(texts)}
+        by_pattern = {hits.pattern: hits for hits in search.find(Texts.of(texts))}
         assert by_pattern[1] == Hits(1, [0, 400, 800, 1200], 1600)
         assert by_pattern[0].searched == len(by_pattern[0].texts) <= 64
         assert by_pattern.keys() == {0, 1}
@@ -82,17 +83,19 @@ def test_a_storm_is_sampled_and_the_others_are_counted() -> None:
 def test_an_estimate_is_right_on_average() -> None:
     texts = [f"request {number} " + ("failed" if number % 4 == 0 else "served") for number in range(1600)]
     search = Search(["failed"])
-    assert len(search.find(texts)[0].texts) == 400
-    estimates = [len(hits.texts) / hits.searched * 1600 for _ in range(100) for hits in search.find(texts)]
+    assert len(search.find(Texts.of(texts))[0].texts) == 400
+    estimates = [
+        len(hits.texts) / hits.searched * 1600 for _ in range(100) for hits in search.find(Texts.of(texts))
+    ]
     assert sum(estimates) / 100 == pytest.approx(400, rel=0.1)
 
 
 def test_a_storm_passes() -> None:
     stormy, quiet = ["failed"] * 1600, ["failed", *["served"] * 1599]
     search = Search(["failed"])
-    search.find(stormy)
+    search.find(Texts.of(stormy))
     calls = 0
-    while search.find(quiet) != [Hits(0, [0], 1600)]:
+    while search.find(Texts.of(quiet)) != [Hits(0, [0], 1600)]:
         calls += 1
         assert calls < 1000
     assert calls
@@ -100,7 +103,7 @@ def test_a_storm_passes() -> None:
 
 def test_a_storm_that_goes_on_is_counted_whole_now_and_then() -> None:
     search = Search(["failed"])
-    whole = [search.find(["failed"] * 1600)[0].searched == 1600 for _ in range(1000)]
+    whole = [search.find(Texts.of(["failed"] * 1600))[0].searched == 1600 for _ in range(1000)]
     assert 2 <= sum(whole) <= 5
 
 
@@ -108,17 +111,17 @@ def test_texts_of_many_lines_are_bounded_and_not_overlooked() -> None:
     flood = "failed\n" * 100_000
     search = Search(["failed", "badly", "f"])
     for _ in range(3):
-        found = {hits.pattern: hits for hits in search.find([flood, "served badly", flood])}
+        found = {hits.pattern: hits for hits in search.find(Texts.of([flood, "served badly", flood]))}
         assert found.keys() == {0, 1, 2}
         assert found[1] == Hits(1, [1], 3)
         assert set(found[0].texts) <= {0, 2}
-    assert [hits.texts for hits in Search(["failed"]).find([flood])] == [[0]]
+    assert [hits.texts for hits in Search(["failed"]).find(Texts.of([flood]))] == [[0]]
 
 
 def test_a_flood_beside_a_storm_is_told_as_estimated() -> None:
     search = Search(["storm", "failed"])
-    search.find(["storm"] * 1000)
+    search.find(Texts.of(["storm"] * 1000))
     texts = ["storm"] * 1000 + ["failed\n" * 100_000] * 2
-    found = {hits.pattern: hits for hits in search.find(texts)}
+    found = {hits.pattern: hits for hits in search.find(Texts.of(texts))}
     assert found[1].texts[0] == 1000
     assert found[1].searched < len(texts)
