@@ -186,8 +186,12 @@ def check_law(totals: dict[str, Any]) -> None:
 
 
 def lines(path: Path) -> Iterator[bytes]:
-    """The lines of all complete frames of a segment."""
-    with path.open("rb") as file:
+    """The lines of all complete frames of a segment, which may be closed and renamed in the meantime."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        file = path.with_name(path.name.removesuffix(".open")).open("rb")
+    with file:
         reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
         content = reader.read()
     yield from content.splitlines()

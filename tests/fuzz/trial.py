@@ -41,6 +41,14 @@ class Outcome(NamedTuple):
     error: str
 
 
+class Passed(NamedTuple):
+    """The same, as it came."""
+
+    blocks: list[Encoded]
+    oversize: list[bytes]
+    error: str
+
+
 def run(format: Format, input_: bytes) -> None:
     """Run one input. AssertionError if what must hold does not; any other exception is a find as well."""
     if len(input_) < CONTROL_BYTES:
@@ -51,12 +59,15 @@ def run(format: Format, input_: bytes) -> None:
     if how >= _IN_SMALL_PIECES:
         step = -(-len(sent) // _SMALL_PIECES)
         positions = list(range(step, len(sent), step)) if sent else []
-    whole = stream(format, [sent], limit_bytes)
+    passed = pass_on(format, [sent], limit_bytes)
+    whole = outcome(passed)
     pieces = [sent[start:end] for start, end in zip([0, *positions], [*positions, len(sent)], strict=True)]
-    assert _is_same(stream(format, pieces, limit_bytes), whole), "cut in pieces it becomes something else"
+    in_pieces = outcome(pass_on(format, pieces, limit_bytes))
+    assert _is_same(in_pieces, whole), "cut in pieces it becomes something else"
     if kernel.COMPILED:
         with _interpreted():
-            assert stream(format, [sent], limit_bytes) == whole, "without kernels it becomes something else"
+            interpreted = pass_on(format, [sent], limit_bytes)
+        assert _bytes_of(interpreted) == _bytes_of(passed), "without kernels it becomes something else"
     if format.name in _LINE_FORMATS:
         lines = len(_TEXT_LINE.findall(sent))
         known = len(whole.records) + len(whole.rejects) + len(whole.oversize)
@@ -85,7 +96,7 @@ def _is_same(pieces: Outcome, whole: Outcome) -> bool:
     return sort(pieces.records) == sort(whole.records) and sorted(pieces.rejects) == sorted(whole.rejects)
 
 
-def stream(format: Format, pieces: list[bytes], limit_bytes: int) -> Outcome:
+def pass_on(format: Format, pieces: list[bytes], limit_bytes: int) -> Passed:
     """Pass a stream on as a connection does, to its end."""
     framer = format.framer(limit_bytes)
     held_bytes = limit_bytes + _HELD_BYTES + (_HEADER_BYTES if format.name == "avro" else 0)
@@ -104,10 +115,24 @@ def stream(format: Format, pieces: list[bytes], limit_bytes: int) -> Outcome:
     if rest and not error:
         blocks += format.encode(rest, CONTEXT)
     assert framer.pending_bytes == 0, "something is held after the end"
+    return Passed(blocks, framer.oversize, error)
+
+
+def outcome(passed: Passed) -> Outcome:
+    """Check what must hold of any block, and put all together."""
     records: list[Record] = []
     rejects: list[tuple[str, bytes]] = []
-    for encoded in blocks:
+    for encoded in passed.blocks:
         records += check(encoded)
         records += [heartbeat._asdict() for heartbeat in encoded.heartbeats]
         rejects += [(reject.reason, reject.data) for reject in encoded.rejects]
-    return Outcome(records, rejects, framer.oversize, error)
+    return Outcome(records, rejects, passed.oversize, passed.error)
+
+
+def _bytes_of(passed: Passed) -> tuple[object, ...]:
+    """All that came of a stream, however it is divided into blocks."""
+    blocks = passed.blocks
+    lines = b"".join([chunk for encoded in blocks for chunk in encoded.chunks])
+    rejects = [reject for encoded in blocks for reject in encoded.rejects]
+    heartbeats = [heartbeat for encoded in blocks for heartbeat in encoded.heartbeats]
+    return lines, rejects, heartbeats, passed.oversize, passed.error

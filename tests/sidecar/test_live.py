@@ -47,10 +47,12 @@ def test_a_snapshot_comes_at_once_and_then_each_second(workers: Workers, served:
     with listening(served) as snapshots:
         assert next(snapshots)["assessment"]["state"] == "well"
         move_block(workers.board, 0, 100)
-        later = next(snapshot for snapshot in snapshots if snapshot["recent"]["received"] == 100)
+        # A second that came late, on a machine that is busy, has no point.
+        pointed = (snapshot for snapshot in snapshots if snapshot["point"])
+        later = next(snapshot for snapshot in pointed if snapshot["recent"]["received"] == 100)
         assert later["stats"]["rejects"] == {"invalid_json": 1}
         assert later["assessment"]["state"] == "critical", "one was dropped"
-        following = next(snapshots)
+        following = next(pointed)
         assert following["point"]["time"] > later["point"]["time"]
         assert [worker["records"] for worker in later["stats"]["workers"]] == [{}, {}]
         stats = served.get("/api/stats").json()
