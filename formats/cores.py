@@ -7,7 +7,8 @@ them all in a few calls, 16 ns a record for both, where counting the texts one l
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Final, Protocol
 
@@ -75,8 +76,30 @@ class Columns(Protocol):
     def services(self, numbers: Numbers) -> list[str]: ...
     def messages(self, numbers: Numbers) -> Texts: ...
 
+    def count(self, numbers: Numbers) -> Mapping[str, int]:
+        """How many of these records each service has that has any."""
+        ...
 
-class Lists:
+    def of_service(self, numbers: Numbers, service: str) -> list[int]:
+        """Those of these records that are of the service."""
+        ...
+
+
+class Counted:
+    """The services of columns, counted and looked for one by one."""
+
+    __slots__ = ()
+
+    def count(self: Columns, numbers: Numbers) -> Mapping[str, int]:
+        return Counter(self.services(numbers))
+
+    def of_service(self: Columns, numbers: Numbers, service: str) -> list[int]:
+        services = self.services(numbers)
+        numbers = range(len(self)) if numbers is None else numbers
+        return [number for number, each in zip(numbers, services, strict=True) if each == service]
+
+
+class Lists(Counted):
     """Columns that are there as lists."""
 
     __slots__ = ("_messages", "_services", "levels")
@@ -100,7 +123,7 @@ class Lists:
         return Texts.of(pick(self._messages, numbers))
 
 
-class Joined:
+class Joined(Counted):
     """The columns of records behind each other."""
 
     __slots__ = ("_parts", "_starts")
@@ -135,6 +158,12 @@ class Joined:
         starts = np.cumsum([0, *(len(texts.data) for texts in found)])
         ends = [texts.ends + start for texts, start in zip(found, starts, strict=False)]
         return Texts(b"".join([texts.data for texts in found]), np.concatenate(ends or [starts[:0]]))
+
+    def count(self, numbers: Numbers) -> Mapping[str, int]:
+        counts = Counter[str]()
+        for part, own in self._split(numbers):
+            counts.update(part.count(own))
+        return counts
 
     def _split(self, numbers: Numbers) -> Iterator[tuple[Columns, Numbers]]:
         """The parts, and which of their own records are meant; numbers ascend."""

@@ -6,13 +6,13 @@ lines: it takes an object spread over two lines and two objects on one. So as ma
 lines, and all lines but the last must end in `}` LF `{`. That cannot occur inside a JSON value, so each
 is where one object ends and the next begins, and no other line feed is left: each line is one object.
 
-Before that, a compiled kernel (formats.kernel) tries to do both in one pass; it takes what most senders send.
+Before that, a compiled kernel (formats.kernel) tries to do all of this in one pass; it takes what most senders send.
 
 A block that fails is cut into pieces, these into smaller ones, and lines are mapped one by one
 (formats.mapping) only around what is bad or in other words. Blank lines are skipped.
 
-Measured (Python 3.11, 2 shared cores, 143-byte records, 1,600 a block): 0.39 us of CPU per record; with one bad
-record in the block 0.75; mapped line by line 5.5 (benchmarks/micro_formats.py).
+Measured (Python 3.11, 2 shared cores, 170-byte records, 1,536 a block): 0.14 us of CPU per record by the kernel, 0.51
+without it; mapped line by line ten times that (benchmarks/micro_formats.py).
 """
 
 import re
@@ -70,7 +70,7 @@ class Canonical(msgspec.Struct, gc=False):
 _Absent = Annotated[int, Meta(ge=1, le=0)]
 
 
-class _Columns:
+class _Columns(cores.Counted):
     """The columns of decoded records, each made when it is asked for."""
 
     __slots__ = ("_letters", "_records", "levels")

@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Journal entries to stored lines, one after the other, up to the first that is unusual.
 
-This is `formats.journald_export`, and `formats.journald` of JSON (journal_objects.pxd), for entries whose fields are UTF-8, text or binary, each name once. Their names, their
-number and their order may differ from entry to entry, as they do in every journal. A field that is kept is put where it
-comes; host name, service, message, time and level follow it all.
+This is `formats.journald_export`, and `formats.journald` of JSON (journal_objects.pxd), for entries whose fields are
+UTF-8, text or binary, each name once. Their names, their number and their order may differ from entry to entry, as they
+do in every journal. A field that is kept is put where it comes; host name, service, message, time and level follow all.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -46,8 +46,9 @@ def entries(
     bint is_json,
     bint with_spans,
 ):
-    """The entries of `block`, lines of JSON or not, from `start` on: the fields of `made.Made`, or None if there is none, and where it stopped.
+    """The entries of `block`, lines of JSON or not, from `start` on, and where it stopped.
 
+    Of the entries the fields of `made.Made`, or None if there is none.
     `service` is the one of entries that name none; `tails` end a line behind its level, without and with a host name;
     an entry with one of the fields `absent` is unusual. So is all that the other way does not make a record of.
     """

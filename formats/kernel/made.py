@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +61,12 @@ class SpannedColumns:
 
     def services(self, numbers: Numbers) -> list[str]:
         return spans.services(self._made.lines, self._made.spans, numbers)
+
+    def count(self, numbers: Numbers) -> Mapping[str, int]:
+        return spans.count(self._made.lines, self._made.spans, numbers)
+
+    def of_service(self, numbers: Numbers, service: str) -> list[int]:
+        return spans.of_service(self._made.lines, self._made.spans, numbers, service)
 
     def messages(self, numbers: Numbers) -> Texts:
         data, ends = spans.messages(self._made.lines, self._made.spans, numbers)

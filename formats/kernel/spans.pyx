@@ -13,6 +13,7 @@ from formats.kernel.text cimport Text
 import msgspec
 
 _text = msgspec.json.Decoder(str).decode
+_encode = msgspec.json.Encoder().encode
 
 cdef struct Known:
     Text data
@@ -45,6 +46,64 @@ def services(bytes lines not None, bytes spans not None, numbers):
             names.append(name)
         found.append(names[slot.place])  # the same object each time: its hash is reckoned once
     return found
+
+
+def count(bytes lines not None, bytes spans not None, numbers):
+    """How many of these records, None for all, each service has that has any. IndexError: there is no such record."""
+    cdef const Span* span = <const Span*>PyBytes_AS_STRING(spans)
+    cdef const char* data = PyBytes_AS_STRING(lines)
+    cdef bytes wanted = _wanted(lines, spans, numbers)
+    cdef const int64_t* number = <const int64_t*>PyBytes_AS_STRING(wanted)
+    cdef Py_ssize_t records = PyBytes_GET_SIZE(wanted) // <Py_ssize_t>sizeof(int64_t)
+    cdef Known known[SLOTS]
+    cdef Known* slot
+    cdef Py_ssize_t index, start, size, services = 0
+    cdef dict counts = {}
+    memset(known, 0, sizeof(known))
+    for index in range(records):
+        start = span[number[index]].service_start
+        size = span[number[index]].service_end - start
+        slot = _slot(known, <Text>data + start, size)
+        if slot.data is NULL:
+            if services == MOST_SERVICES:
+                name = _decoded(data + start, size)
+                counts[name] = counts.get(name, 0) + 1
+                continue
+            slot[0] = Known(<Text>data + start, size, 0)
+            services += 1
+        slot.place += 1
+    for index in range(SLOTS):
+        if known[index].data is not NULL:
+            name = _decoded(<const char*>known[index].data, known[index].size)
+            counts[name] = counts.get(name, 0) + known[index].place
+    return counts
+
+
+def of_service(bytes lines not None, bytes spans not None, numbers, str service not None):
+    """Those of these records, None for all, that are of the service. IndexError: there is no such record."""
+    cdef const Span* span = <const Span*>PyBytes_AS_STRING(spans)
+    cdef const char* data = PyBytes_AS_STRING(lines)
+    cdef bytes wanted = _wanted(lines, spans, numbers)
+    cdef const int64_t* number = <const int64_t*>PyBytes_AS_STRING(wanted)
+    cdef Py_ssize_t records = PyBytes_GET_SIZE(wanted) // <Py_ssize_t>sizeof(int64_t)
+    cdef Py_ssize_t index, start, size
+    cdef bytes written = _encode(service)[1:-1]
+    cdef list found = []
+    for index in range(records):
+        start = span[number[index]].service_start
+        size = span[number[index]].service_end - start
+        if _is(data + start, size, written) or _is_same(data + start, size, service):
+            found.append(number[index])
+    return found
+
+
+cdef inline bint _is(const char* data, Py_ssize_t size, bytes text) noexcept:
+    return size == PyBytes_GET_SIZE(text) and memcmp(data, PyBytes_AS_STRING(text), size) == 0
+
+
+cdef inline bint _is_same(const char* data, Py_ssize_t size, service) except -1:
+    """Of what is written with escapes, of which there is more than one way."""
+    return memchr(data, c"\\", size) is not NULL and _decoded(data, size) == service
 
 
 cdef inline Known* _slot(Known* known, Text data, Py_ssize_t size) noexcept nogil:

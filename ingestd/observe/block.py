@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,9 +13,6 @@ from formats import cores, lines
 from formats.cores import Columns, Lists, Numbers, Texts
 from formats.record import Encoded
 from ingestd.observe.messages import SAMPLE_BYTES
-
-#: Up to so many services are counted one by one, which is faster than all at once.
-_FEW_SERVICES: Final = 3
 
 
 class _Core(msgspec.Struct, gc=False):
@@ -40,7 +36,6 @@ class Block:
         self._columns: Columns | None = None
         self._letters: cores.Letters | None = None
         self._numbers: dict[Sequence[str], Numbers] = {}
-        self._services: dict[str, list[str]] = {}
         self._text = b""
         self._ends: NDArray[np.intp] | None = None
 
@@ -73,21 +68,13 @@ class Block:
         """Those of the levels that occur."""
         return tuple(filter(self.levels.__contains__, levels))
 
-    def _services_of_level(self, level: str) -> list[str]:
-        if level not in self._services:
-            self._services[level] = self.services_of(self.of_levels((level,)))
-        return self._services[level]
-
     def of_service(self, levels: Sequence[str], service: str) -> Numbers:
         """The records of these levels and of the service; None if these are all."""
         if len(self.services) == 1:
             return self.of_levels(levels) if service in self.services else []
-        found = []
+        found: list[int] = []
         for level in self._present(levels):
-            numbers, services, start = self.of_levels((level,)), self._services_of_level(level), 0
-            for _ in range(services.count(service)):
-                start = services.index(service, start) + 1
-                found.append(start - 1 if numbers is None else numbers[start - 1])
+            found += self._core.of_service(self.of_levels((level,)), service)
         return sorted(found)
 
     def services_of(self, numbers: Numbers) -> list[str]:
@@ -104,7 +91,11 @@ class Block:
         """How many records of a level that occurs each service has."""
         if len(self.services) == 1:
             return dict.fromkeys(self.services, self.levels[level])
-        return tally(self._services_of_level(level), self.services)
+        return self._core.count(self.of_levels((level,)))
+
+    def count_all(self) -> Mapping[str, int]:
+        """How many records each service has."""
+        return self._core.count(None)
 
     def fields_of(self, numbers: Numbers, decoder: msgspec.json.Decoder[Any]) -> list[str | None]:
         """The values of a field of these records, of which `decoder` is that of `field_decoder`; what is no text as
@@ -118,9 +109,8 @@ class Block:
 
     def sample_of(self, level: str, service: str) -> str:
         """A record of this level and service; there is one."""
-        numbers = self.of_levels((level,))
-        place = self._services_of_level(level).index(service)
-        return self.sample(place if numbers is None else numbers[place])
+        numbers = self.of_service((level,), service)
+        return self.sample(0 if numbers is None else numbers[0])
 
     @property
     def _lines(self) -> bytes:
@@ -146,11 +136,3 @@ def _text(value: msgspec.Raw) -> str | None:
     if data.startswith(b'"'):
         return _string.decode(data)
     return data.decode() if data else None
-
-
-def tally(services: list[str], names: Iterable[str]) -> Mapping[str, int]:
-    """How often each of the names occurs; all that occur are among them."""
-    names = tuple(names)
-    if len(names) <= _FEW_SERVICES:
-        return {name: number for name in names if (number := services.count(name))}
-    return Counter(services)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from formats.record import Encoded
-from ingestd.observe.block import Block, tally
+from ingestd.observe.block import Block
 from ingestd.observe.gathered import MAX_SERVICES
 from ingestd.observe.messages import OTHERS
 from ingestd.stats import Slot, index
@@ -55,7 +55,7 @@ class ServiceCounts:
             self.estimated |= weight > 1
             turn.uncounted, turn.blocks_left = 0, COUNT_EVERY
             turn.exact_left -= records
-            self._add(tally(Block(encoded).services_of(None), names), weight)
+            self._add(Block(encoded).count_all(), weight)
         else:
             self._turn.blocks_left -= 1
             self._turn.uncounted += records
