@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test chaos lint fuzz bench demo man clean install-service uninstall-service test-commands
+.PHONY: help run test chaos lint fuzz sanitize bench demo man clean install-service uninstall-service test-commands
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ lint: .venv/.installed-lint ## check style, types and layering
 
 fuzz: .venv/.installed-fuzz ## look for input that breaks a format (FORMAT=… RUNS=…; all formats if none is named)
 	.venv/bin/python -m tests.fuzz.fuzz_format --runs $(RUNS) $(FORMAT) $(ARGS)
+
+sanitize: .venv/.installed-test ## run the tests of the formats with their kernels under AddressSanitizer (ten minutes)
+	@tools/sanitize.sh $(ARGS)
 
 bench: .venv/.installed-bench ## measure speed and memory
 	.venv/bin/python -m benchmarks $(ARGS)
