@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 python=$PWD/.venv/bin/python
 copy=$(mktemp -d "${TMPDIR:-/tmp}/ingestd-sanitize.XXXXXX")
 trap 'rm -rf "$copy"' EXIT
-cp -R formats ingestd tests tools setup.py setup.cfg pyproject.toml "$copy"
+cp -R benchmarks formats ingestd tests tools setup.py setup.cfg pyproject.toml "$copy"
 cd "$copy"
 rm -f formats/kernel/*.so
 CFLAGS="-fsanitize=address -O1 -fno-omit-frame-pointer" "$python" setup.py -q build_ext --inplace >build.log 2>&1 || {

@@ -58,10 +58,9 @@ class House:
         """SIGKILL; what the daemon does not mend by itself is started again."""
         match victim:
             case "worker":
-                _kill(self.random.choice(self._workers()))
+                self._kill_workers([self.random.choice(self._workers())])
             case "workers":
-                for pid in self._workers():
-                    _kill(pid)
+                self._kill_workers(self._workers())
             case "supervisor":
                 self.daemon.process.kill()
                 self.daemon.process.wait(PATIENCE_S)
@@ -69,6 +68,12 @@ class House:
             case "tree":
                 self.daemon.kill_tree()
                 self._start_again()
+
+    def _kill_workers(self, pids: list[int]) -> None:
+        """Until the supervisor has noticed: a stop that came before would find workers that cannot drain."""
+        for pid in pids:
+            _kill(pid)
+        wait_for(lambda: set(pids).isdisjoint(self._workers()), "the successors of those that were killed")
 
     def _start_again(self) -> None:
         """The children of a dead supervisor drain, and hold the data folder until they are done."""
@@ -150,7 +155,7 @@ def rounds(folder: Path, count: int, seed: int, told: Callable[[str], None] = la
         try:
             for number in range(first, min(first + ROUNDS_OF_A_DAEMON, count)):
                 reports += crash(house, number)
-            house.daemon.wait_ready()  # a worker killed just now cannot drain
+            house.daemon.wait_ready()
             assert house.daemon.stop() == 0, house.daemon.log.read_text()
             assert_exact(house.daemon.data, reports)
         finally:
