@@ -42,7 +42,7 @@ lint: .venv/.installed-lint ## check style, types and layering
 fuzz: .venv/.installed-fuzz ## look for input that breaks a format (FORMAT=… RUNS=…; all formats if none is named)
 	.venv/bin/python -m tests.fuzz.fuzz_format --runs $(RUNS) $(FORMAT) $(ARGS)
 
-sanitize: .venv/.installed-test ## run the tests of the formats with their kernels under AddressSanitizer (ten minutes)
+sanitize: .venv/.installed-test ## run the tests of the formats with their kernels under AddressSanitizer (five minutes)
 	@tools/sanitize.sh $(ARGS)
 
 bench: .venv/.installed-bench ## measure speed and memory

@@ -6,9 +6,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=$PWD/.venv/bin/python
-copy=$(mktemp -d "${TMPDIR:-/tmp}/ingestd-sanitize.XXXXXX")
-trap 'rm -rf "$copy"' EXIT
-cp -R benchmarks formats ingestd tests tools setup.py setup.cfg pyproject.toml "$copy"
+work=$(mktemp -d "${TMPDIR:-/tmp}/ingestd-sanitize.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+copy=$work/ingestd
+mkdir "$copy"
+cp -R benchmarks docs formats ingestd tests tools setup.py setup.cfg pyproject.toml "$copy"
+[[ ! -d ../shared ]] || ln -s "$(realpath ../shared)" "$work/shared" # vectors that tests use where they are there
 cd "$copy"
 rm -f formats/kernel/*.so
 CFLAGS="-fsanitize=address -O1 -fno-omit-frame-pointer" "$python" setup.py -q build_ext --inplace >build.log 2>&1 || {
