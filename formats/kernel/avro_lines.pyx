@@ -26,6 +26,7 @@ from formats.kernel.avro_program cimport (
     Program,
 )
 from formats.kernel.avro_values cimport read_long, read_size
+from formats.kernel.levels cimport put_level
 from formats.kernel.moments cimport MOMENT, Clock, read_clock, set_clock
 from formats.kernel.out cimport ESCAPED, Out, begin, drop, finish, put, put_byte, put_words, reserve, size_of
 from formats.kernel.spans cimport Span
@@ -237,16 +238,13 @@ cdef int _look_up(Names* names, Piece* name) except -2:
 
 cdef inline int _put_core(Out* out, Piece* core, Clock* clock, int level, Span* place) except -1:
     """The fields of every record, and in `place` where two of them stand."""
-    cdef const char* words = b"TRACEDEBUGINFO WARN ERRORFATAL"
     cdef Piece* service = &core[SERVICE_FIELD]
     cdef Piece* message = &core[MESSAGE_FIELD]
     reserve(out, AROUND + MOMENT + ESCAPED * (service.size + message.size))
     put(out, b'{"timestamp":"', 14)
     put(out, clock.text, MOMENT)
     put(out, b'","level":"', 11)
-    put(out, words + 5 * level, 5)
-    if level == 2 or level == 3:  # four letters
-        out.at -= 1
+    put_level(out, level)
     put(out, b'","service":"', 13)
     place.service_start = <int32_t>size_of(out)
     put_words(out, service.data, service.size)

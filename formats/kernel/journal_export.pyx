@@ -10,6 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcpy, memset
 
+from formats.kernel.journal_lengths cimport LENGTH_BYTES, read_length
 from formats.kernel.journal_names cimport (
     HOSTNAME,
     IDENTIFIER,
@@ -31,9 +32,6 @@ from formats.kernel.strings cimport put_string
 from formats.kernel.summary cimport WIDTH, summed_up
 from formats.kernel.text cimport Text
 from formats.kernel.utf8 cimport is_utf8
-
-cdef enum:
-    LENGTH_BYTES = 8
 
 
 def entries(
@@ -173,17 +171,9 @@ cdef inline Text _pass_length(Text at, Text end, Text* data_end) noexcept nogil:
     cdef uint64_t length
     if end - at < LENGTH_BYTES:
         return NULL
-    length = _little_endian(at)
+    length = read_length(at)
     at += LENGTH_BYTES
     if length >= <uint64_t>(end - at):
         return NULL
     data_end[0] = at + <Py_ssize_t>length
     return at if data_end[0][0] == c"\n" else NULL
-
-
-cdef inline uint64_t _little_endian(Text at) noexcept nogil:
-    cdef uint64_t number = 0
-    cdef int index
-    for index in range(LENGTH_BYTES):
-        number |= <uint64_t>at[index] << (8 * index)
-    return number

@@ -5,10 +5,10 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr
 
+from formats.kernel.journal_lengths cimport LENGTH_BYTES, read_length
 from formats.kernel.text cimport Text
 
 cdef enum:
-    LENGTH_BYTES = 8
     LONGEST_NAME = 64  # of a binary field, as journald_framing.NAME_LIMIT_BYTES
     LONGEST_DATA = 768 << 20  # as journald_framing.DATA_LIMIT_BYTES
 
@@ -54,18 +54,10 @@ cdef inline Text _pass_field(Text at, Text end, Text entry, Py_ssize_t limit) no
         return NULL if line_end is NULL else line_end + 1
     if name_end - at > LONGEST_NAME or end - name_end <= LENGTH_BYTES:
         return NULL
-    length = _little_endian(name_end + 1)
+    length = read_length(name_end + 1)
     at = name_end + 1 + LENGTH_BYTES
     # A length of what is there has a zero byte, as that of a field must. The LF behind the data counts for the limit.
     if length >= <uint64_t>(end - at) or length > LONGEST_DATA or <Py_ssize_t>length + (at - entry) >= limit:
         return NULL
     at += <Py_ssize_t>length
     return at + 1 if at[0] == c"\n" else NULL
-
-
-cdef inline uint64_t _little_endian(Text at) noexcept nogil:
-    cdef uint64_t number = 0
-    cdef int index
-    for index in range(LENGTH_BYTES):
-        number |= <uint64_t>at[index] << (8 * index)
-    return number

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcmp, memcpy
 
 from formats.kernel.journal_names cimport HOSTNAME, IDENTIFIER, MESSAGE, PRIORITY, TIMESTAMP, UNIT
+from formats.kernel.levels cimport put_level
 from formats.kernel.moments cimport Clock, set_clock
 from formats.kernel.out cimport Out, put, put_byte, reserve, size_of
 from formats.kernel.spans cimport Span
@@ -61,7 +62,6 @@ cdef inline int put_core(Made* made, Value* values, const Shared* shared, set se
     cdef Span span
     cdef int64_t micros = 0
     cdef int level = _level(values[PRIORITY])
-    cdef const char* levels = b"TRACEDEBUGINFO WARN ERRORFATAL"
     cdef const char* tail = shared.tail
     cdef Py_ssize_t tail_size = shared.tail_size
     if service.at == service.end:
@@ -99,7 +99,7 @@ cdef inline int put_core(Made* made, Value* values, const Shared* shared, set se
     else:
         put(out, made.clock.text, WIDTH)
     put(out, b'","level":"', 11)
-    put(out, levels + 5 * level, 4 if level == 2 or level == 3 else 5)
+    put_level(out, level)
     put(out, b'",', 2)
     put(out, tail, tail_size)
     if size_of(out) > MOST_BYTES:

@@ -11,6 +11,7 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcmp, memset
 
+from formats.kernel.levels cimport put_level
 from formats.kernel.log_entries cimport (
     LEVEL,
     MESSAGE,
@@ -39,12 +40,6 @@ from formats.kernel.utf8 cimport is_utf8
 
 from formats.errors import DecodeError
 from formats.levels import LEVELS, parse
-
-cdef extern from *:
-    """
-    static const char ingestd_level_names[6][6] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"};
-    """
-    const char level_names "ingestd_level_names"[6][6]
 
 cdef enum:
     INFO = 2
@@ -207,8 +202,7 @@ cdef inline int _put_entry(
         if level < 0:
             return -1
     put(out, b'","level":"', 11)
-    put(out, level_names[level], 5)
-    out.at -= level == 2 or level == 3  # of four letters
+    put_level(out, level)
     put(out, b'","service":"', 13)
     note_service(summary, services, texts[SERVICE].data, texts[SERVICE].size)
     span.service_start = <int32_t>size_of(out)

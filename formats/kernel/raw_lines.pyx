@@ -9,6 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int32_t
 from libc.string cimport memchr, memset
 
+from formats.kernel.levels cimport put_level
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, put_message, reserve, size_of
 from formats.kernel.raw_head cimport MOST_WORDS, Head, Word, Words, pass_word, read_behind_time, read_start
 from formats.kernel.raw_time cimport Clock, pass_time, start
@@ -21,7 +22,6 @@ from formats.raw_head import COMMON_WORDS
 
 cdef enum:
     INFO = 2
-    WARN = 3
     SPACE = 256  # more than a record has beside its text and what is handed over
 
 cdef Words words
@@ -152,9 +152,7 @@ cdef tuple _encode(
         put(out, b'{"timestamp":"', 14)
         put(out, timestamp, WIDTH)
         put(out, b'","level":"', 11)
-        put(out, <const char*>b"TRACEDEBUGINFO WARN ERRORFATAL" + 5 * head.level, 5)
-        if head.level == INFO or head.level == WARN:
-            out.at -= 1
+        put_level(out, head.level)
         put(out, b'","service":"', 13)
         service_start = size_of(out)
         if head.service is NULL:

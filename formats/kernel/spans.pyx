@@ -87,7 +87,8 @@ def of_service(bytes lines not None, bytes spans not None, numbers, str service 
     cdef const int64_t* number = <const int64_t*>PyBytes_AS_STRING(wanted)
     cdef Py_ssize_t records = PyBytes_GET_SIZE(wanted) // <Py_ssize_t>sizeof(int64_t)
     cdef Py_ssize_t index, start, size
-    cdef bytes written = _encode(service)[1:-1]
+    cdef bytes quoted = _encode(service)
+    cdef bytes written = quoted[1 : PyBytes_GET_SIZE(quoted) - 1]
     cdef list found = []
     for index in range(records):
         start = span[number[index]].service_start

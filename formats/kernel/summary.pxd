@@ -43,9 +43,8 @@ cdef inline bint is_timestamp(Text at) noexcept nogil:
     return True
 
 
-cdef inline bint note_timestamp(Summary* summary, Text at) noexcept nogil:
-    """Take note of one that `is_timestamp`. False: too many hours."""
-    cdef int index
+cdef inline void note_valid_timestamp(Summary* summary, Text at) noexcept nogil:
+    """Take note of one whose date exists: its hour need not be looked at again."""
     if summary.records == 0:
         memcpy(summary.first, at, WIDTH)
         memcpy(summary.last, at, WIDTH)
@@ -53,6 +52,12 @@ cdef inline bint note_timestamp(Summary* summary, Text at) noexcept nogil:
         memcpy(summary.last, at, WIDTH)
     elif memcmp(at, summary.first, WIDTH) < 0:
         memcpy(summary.first, at, WIDTH)
+
+
+cdef inline bint note_timestamp(Summary* summary, Text at) noexcept nogil:
+    """Take note of one that `is_timestamp`. False: too many hours."""
+    cdef int index
+    note_valid_timestamp(summary, at)
     for index in range(summary.hours_known):
         if memcmp(at, summary.hours[index], HOUR) == 0:
             return True
@@ -117,14 +122,3 @@ cdef inline tuple summed_up(Summary* summary, set services):
         [PyBytes_FromStringAndSize(<char*>summary.hours[index], HOUR) for index in range(summary.hours_known)],
         services,
     )
-
-
-cdef inline void note_valid_timestamp(Summary* summary, Text at) noexcept nogil:
-    """Take note of one whose date exists: its hour need not be looked at again."""
-    if summary.records == 0:
-        memcpy(summary.first, at, WIDTH)
-        memcpy(summary.last, at, WIDTH)
-    elif memcmp(at, summary.last, WIDTH) > 0:
-        memcpy(summary.last, at, WIDTH)
-    elif memcmp(at, summary.first, WIDTH) < 0:
-        memcpy(summary.first, at, WIDTH)
