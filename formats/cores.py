@@ -6,21 +6,27 @@ them all in a few calls, 16 ns a record for both, where counting the texts one l
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from formats.levels import LEVELS
 
+T = TypeVar("T")
+
 Letters = NDArray[np.uint8]
 
 #: Numbers of records, from 0, ascending; None stands for all of them.
-Numbers = Sequence[int] | None
+SomeNumbers = NDArray[np.int64]
+Numbers = SomeNumbers | None
+
+#: Records by level and service.
+Counts = Mapping[str, Mapping[str, int]]
 
 _LF: Final = 0x0A
 _LETTERS: Final = {level: ord(level[0]) for level in LEVELS}
@@ -76,30 +82,46 @@ class Columns(Protocol):
     def services(self, numbers: Numbers) -> list[str]: ...
     def messages(self, numbers: Numbers) -> Texts: ...
 
-    def count(self, numbers: Numbers) -> Mapping[str, int]:
-        """How many of these records each service has that has any."""
+    def numbers(self, levels: Collection[str], service: str | None = None) -> SomeNumbers:
+        """The records of these levels and of the service; without one, of any."""
         ...
 
-    def of_service(self, numbers: Numbers, service: str) -> list[int]:
-        """Those of these records that are of the service."""
+    def count(self, levels: Collection[str]) -> Counts:
+        """How many records of each of these levels each service has that has any."""
+        ...
+
+    def line(self, number: int) -> bytes | None:
+        """A record as it is stored, with its LF; None from columns that do not know."""
+        ...
+
+    def append(self, columns: Columns) -> bool:
+        """Take over the columns of the records that follow. False: these are of another kind, and are left alone."""
         ...
 
 
-class Counted:
-    """The services of columns, counted and looked for one by one."""
+class Apart:
+    """What columns do that are apart from the lines: their services are counted and looked for one by one."""
 
     __slots__ = ()
 
-    def count(self: Columns, numbers: Numbers) -> Mapping[str, int]:
-        return Counter(self.services(numbers))
+    def numbers(self: Columns, levels: Collection[str], service: str | None = None) -> SomeNumbers:
+        numbers = numbers_of(self.letters, levels)
+        if service is None:
+            return numbers
+        return numbers[[each == service for each in self.services(numbers)]]
 
-    def of_service(self: Columns, numbers: Numbers, service: str) -> list[int]:
-        services = self.services(numbers)
-        numbers = range(len(self)) if numbers is None else numbers
-        return [number for number, each in zip(numbers, services, strict=True) if each == service]
+    def count(self: Columns, levels: Collection[str]) -> Counts:
+        counts = {level: Counter(self.services(self.numbers([level]))) for level in levels}
+        return {level: services for level, services in counts.items() if services}
+
+    def line(self, _number: int) -> bytes | None:
+        return None
+
+    def append(self, _columns: Columns) -> bool:
+        return False
 
 
-class Lists(Counted):
+class Lists(Apart):
     """Columns that are there as lists."""
 
     __slots__ = ("_messages", "_services", "levels")
@@ -123,8 +145,8 @@ class Lists(Counted):
         return Texts.of(pick(self._messages, numbers))
 
 
-class Joined(Counted):
-    """The columns of records behind each other."""
+class Joined:
+    """The columns of records behind each other. Those of one kind are put together where they can be."""
 
     __slots__ = ("_parts", "_starts")
 
@@ -132,10 +154,19 @@ class Joined(Counted):
         self._parts: list[Columns] = []
         self._starts = [0]
 
-    def append(self, columns: Columns) -> None:
-        """Add those of the records that follow."""
-        self._parts.append(columns)
-        self._starts.append(self._starts[-1] + len(columns))
+    def append(self, columns: Columns) -> bool:
+        """Take over those of the records that follow; there may be none of these."""
+        if isinstance(columns, Joined):
+            for part in columns._parts:
+                self.append(part)
+            return True
+        records = len(columns)
+        if self._parts and self._parts[-1].append(columns):
+            self._starts[-1] += records
+        else:
+            self._parts.append(columns)
+            self._starts.append(self._starts[-1] + records)
+        return True
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -155,35 +186,48 @@ class Joined(Counted):
 
     def messages(self, numbers: Numbers) -> Texts:
         found = [part.messages(own) for part, own in self._split(numbers)]
+        if len(found) == 1:
+            return found[0]
         starts = np.cumsum([0, *(len(texts.data) for texts in found)])
         ends = [texts.ends + start for texts, start in zip(found, starts, strict=False)]
         return Texts(b"".join([texts.data for texts in found]), np.concatenate(ends or [starts[:0]]))
 
-    def count(self, numbers: Numbers) -> Mapping[str, int]:
-        counts = Counter[str]()
-        for part, own in self._split(numbers):
-            counts.update(part.count(own))
+    def numbers(self, levels: Collection[str], service: str | None = None) -> SomeNumbers:
+        if len(self._parts) == 1:
+            return self._parts[0].numbers(levels, service)
+        found = [part.numbers(levels, service) for part in self._parts]
+        return np.concatenate([own + start for own, start in zip(found, self._starts, strict=False)])
+
+    def count(self, levels: Collection[str]) -> Counts:
+        if len(self._parts) == 1:
+            return self._parts[0].count(levels)
+        counts: dict[str, Counter[str]] = {}
+        for part in self._parts:
+            for level, services in part.count(levels).items():
+                counts.setdefault(level, Counter()).update(services)
         return counts
 
+    def line(self, number: int) -> bytes | None:
+        place = bisect_right(self._starts, number) - 1
+        return self._parts[place].line(number - self._starts[place])
+
     def _split(self, numbers: Numbers) -> Iterator[tuple[Columns, Numbers]]:
-        """The parts, and which of their own records are meant; numbers ascend."""
-        if numbers is None:
-            yield from zip(self._parts, repeat(None))
+        """The parts, and which of their own records are meant."""
+        if numbers is None or len(self._parts) == 1:
+            yield from zip(self._parts, repeat(numbers))  # without an end
             return
-        first = 0
-        for part, start, end in zip(self._parts, self._starts, self._starts[1:], strict=False):
-            last = bisect_left(numbers, end, first)
+        places = numbers.searchsorted(self._starts).tolist()
+        for part, start, first, last in zip(self._parts, self._starts, places, places[1:], strict=False):
             if first < last:
-                yield part, [number - start for number in numbers[first:last]]
-            first = last
+                yield part, numbers[first:last] - start
 
 
 NO_COLUMNS: Final = Lists([], [], [])
 
 
-def pick(column: list[str], numbers: Numbers) -> list[str]:
+def pick(column: list[T], numbers: Numbers) -> list[T]:
     """The values of these records."""
-    return column if numbers is None else [column[number] for number in numbers]
+    return column if numbers is None else [column[number] for number in numbers.tolist()]
 
 
 def letters_of(levels: Iterable[str]) -> Letters:
@@ -198,11 +242,9 @@ def tally(letters: Letters) -> dict[str, int]:
     return {level: counts[letter] for level, letter in _LETTERS.items() if counts[letter]}
 
 
-def numbers_of(letters: Letters, levels: Sequence[str]) -> list[int]:
-    """The numbers of the records of these levels, at least one, ascending."""
-    first, *rest = levels
-    found = letters == _LETTERS[first]
-    for level in rest:
+def numbers_of(letters: Letters, levels: Collection[str]) -> SomeNumbers:
+    """The numbers of the records of these levels, ascending."""
+    found = np.zeros(len(letters), np.bool_)
+    for level in levels:
         found |= letters == _LETTERS[level]
-    numbers: list[int] = found.nonzero()[0].tolist()
-    return numbers
+    return np.flatnonzero(found)

@@ -70,7 +70,7 @@ class Canonical(msgspec.Struct, gc=False):
 _Absent = Annotated[int, Meta(ge=1, le=0)]
 
 
-class _Columns(cores.Counted):
+class _Columns(cores.Apart):
     """The columns of decoded records, each made when it is asked for."""
 
     __slots__ = ("_letters", "_records", "levels")
@@ -94,7 +94,7 @@ class _Columns(cores.Counted):
         return cores.Texts.of([record.message for record in self._of(numbers)])
 
     def _of(self, numbers: cores.Numbers) -> Iterable[Canonical]:
-        return self._records if numbers is None else map(self._records.__getitem__, numbers)
+        return self._records if numbers is None else map(self._records.__getitem__, numbers.tolist())
 
 
 def encode(block: bytes, context: Context) -> list[Encoded]:

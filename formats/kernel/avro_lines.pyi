@@ -1,7 +1,6 @@
 from formats.kernel.avro_program import Program
-
-_Summed = tuple[list[int], bytes, bytes, list[bytes], set[str]]
+from formats.kernel.made import MadeFields
 
 def encode(
-    data: bytes, records: int, program: Program, closing: bytes, with_spans: bool
-) -> tuple[bytes, int, _Summed, bytes, bytes] | None: ...
+    data: bytes, records: int, program: Program, closing: bytes, with_columns: bool
+) -> MadeFields | None: ...

@@ -29,7 +29,7 @@ from formats.kernel.avro_values cimport read_long, read_size
 from formats.kernel.levels cimport put_level
 from formats.kernel.moments cimport MOMENT, Clock, read_clock, set_clock
 from formats.kernel.out cimport ESCAPED, Out, begin, drop, finish, put, put_byte, put_words, reserve, size_of
-from formats.kernel.spans cimport Span
+from formats.kernel.spans cimport Columns, Span, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.summary cimport (
     HOUR,
     HOURS,
@@ -62,49 +62,46 @@ cdef struct Names:
     int number
 
 
-def encode(bytes data not None, Py_ssize_t records, Program program not None, bytes closing not None, bint with_spans):
+def encode(bytes data not None, Py_ssize_t records, Program program not None, bytes closing not None, bint with_columns):
     """So many records, which must be all that there is, to lines that end in `closing`.
 
-    Returns the fields of `made.Made`, its letters and spans where `with_spans`. None: a record is not whole, lacks a
+    Returns the fields of `made.Made`, its columns where `with_columns`. None: a record is not whole, lacks a
     core field or says that it is a heartbeat, or something is unusual.
     """
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
     if records < 1 or records > size // 4:  # a core field takes a byte at least
         return None
-    cdef bytes letters = b"", spans = b""
-    if with_spans:
-        letters = PyBytes_FromStringAndSize(NULL, records)
-        spans = PyBytes_FromStringAndSize(NULL, records * <Py_ssize_t>sizeof(Span))
     cdef Py_ssize_t likely = records * (program.least_bytes + PyBytes_GET_SIZE(closing)) + size
     cdef Summary summary
     cdef Out out, side
-    cdef set services = set()
+    cdef Columns columns
+    cdef dict services = {}
     memset(&summary, 0, sizeof(Summary))
     out.data = side.data = NULL
     try:
+        begin_columns(&columns, with_columns, size)
         begin(&out, (likely if likely < 16 * size else 16 * size) + 4096)
         begin(&side, 1024)
-        if not _encode_records(program, data, records, closing, letters, spans, &out, &side, &summary, services):
+        if not _encode_records(program, data, records, closing, &columns, &out, &side, &summary, services):
             return None
         if size_of(&out) >> 31:  # spans have no more bits
             return None
-        return finish(&out), records, summed_up(&summary, services), letters, spans
+        return finish(&out), records, summed_up(&summary, services), finish_columns(&columns)
     except UnicodeDecodeError:
         return None
     finally:
         drop(&out)
         drop(&side)
+        drop_columns(&columns)
 
 
 cdef bint _encode_records(
-    Program program, bytes data, Py_ssize_t records, bytes closing, bytes letters, bytes spans, Out* out, Out* side,
-    Summary* summary, set services
+    Program program, bytes data, Py_ssize_t records, bytes closing, Columns* columns, Out* out, Out* side,
+    Summary* summary, dict services
 ) except -1:
     """False: something is unusual. `side` takes what stands before a core field in the schema, but not in a line."""
     cdef Text at = <Text>PyBytes_AS_STRING(data)
     cdef Text end = at + PyBytes_GET_SIZE(data)
-    cdef char* letter = PyBytes_AS_STRING(letters) if letters else NULL
-    cdef Span* span = <Span*>PyBytes_AS_STRING(spans) if spans else NULL
     cdef Piece core[CORE]
     cdef Clock clock, other_clock
     cdef Names names
@@ -137,11 +134,7 @@ cdef bint _encode_records(
             summary.levels[level] += 1
             summary.records += 1
             _put_core(out, core, &clock, level, &place)
-            if letter is not NULL:
-                letter[0] = b"TDIWEF"[level]
-                letter += 1
-                span[0] = place
-                span += 1
+            add_span(columns, &place, level, summary, PyBytes_AS_STRING(<object>out.data) + place.message_start)
             if size_of(side):
                 reserve(out, size_of(side))
                 put(out, PyBytes_AS_STRING(<object>side.data), size_of(side))

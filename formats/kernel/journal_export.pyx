@@ -29,6 +29,7 @@ from formats.kernel.journal_objects cimport put_object
 from formats.kernel.journal_records cimport Made, Shared, Value, end_times, put_core, put_value
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, reserve, size_of
 from formats.kernel.strings cimport put_string
+from formats.kernel.spans cimport begin_columns, drop_columns, finish_columns
 from formats.kernel.summary cimport WIDTH, summed_up
 from formats.kernel.text cimport Text
 from formats.kernel.utf8 cimport is_utf8
@@ -42,7 +43,7 @@ def entries(
     tuple tails not None,
     frozenset absent not None,
     bint is_json,
-    bint with_spans,
+    bint with_columns,
 ):
     """The entries of `block`, lines of JSON or not, from `start` on, and where it stopped.
 
@@ -59,8 +60,8 @@ def entries(
     cdef Names names
     cdef uint64_t entry = 0
     cdef Py_ssize_t used
-    cdef set services = set()
-    cdef bytes tail, hosted_tail, lines, letters = b"", spans = b""
+    cdef dict services = {}
+    cdef bytes tail, hosted_tail, lines
 
     if not 0 <= start <= PyBytes_GET_SIZE(block) or PyBytes_GET_SIZE(received_at) != WIDTH:
         return None, start
@@ -74,14 +75,11 @@ def entries(
     shared.hosted_tail_size = PyBytes_GET_SIZE(hosted_tail)
     memset(&made, 0, sizeof(Made))
     shared.service.is_json = False
-    made.with_spans = with_spans
     no_names(&names)
     at = from_ + start
     try:
         begin(&made.lines, 2 * (end - at) + 1024)
-        if with_spans:
-            begin(&made.letters, 64)
-            begin(&made.spans, 1024)
+        begin_columns(&made.columns, with_columns, end - at)
         while at < end:
             if at[0] == c"\n":
                 at += 1
@@ -100,18 +98,14 @@ def entries(
             return None, at - from_
         end_times(&made, shared.received_at)
         lines = finish(&made.lines)
-        if with_spans:
-            letters = finish(&made.letters)
-            spans = finish(&made.spans)
-        return (lines, made.summary.records, summed_up(&made.summary, services), letters, spans), at - from_
+        return (lines, made.summary.records, summed_up(&made.summary, services), finish_columns(&made.columns)), at - from_
     finally:
         drop(&made.lines)
-        drop(&made.letters)
-        drop(&made.spans)
+        drop_columns(&made.columns)
 
 
 cdef Text _put_entry(
-    Text at, Text end, uint64_t entry, Made* made, Names* names, Shared* shared, set services, frozenset absent
+    Text at, Text end, uint64_t entry, Made* made, Names* names, Shared* shared, dict services, frozenset absent
 ) except? NULL:
     """To the empty line behind the entry, or to the end. NULL: something is unusual; its line is half there."""
     cdef Value values[ROLES]

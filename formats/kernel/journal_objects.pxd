@@ -16,7 +16,7 @@ from formats.kernel.utf8 cimport is_utf8
 
 
 cdef inline Text put_object(
-    Text at, Text end, uint64_t entry, Made* made, Names* names, Shared* shared, set services, frozenset absent
+    Text at, Text end, uint64_t entry, Made* made, Names* names, Shared* shared, dict services, frozenset absent
 ) except? NULL:
     """To behind the line, or to the end. NULL: something is unusual; its line is half there."""
     cdef Value values[ROLES]

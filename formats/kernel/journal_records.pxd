@@ -1,5 +1,6 @@
 """Journal entries to lines: what is the same for all entries of a block, and the second half of each, its core fields."""
 
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcmp, memcpy
 
@@ -7,7 +8,7 @@ from formats.kernel.journal_names cimport HOSTNAME, IDENTIFIER, MESSAGE, PRIORIT
 from formats.kernel.levels cimport put_level
 from formats.kernel.moments cimport Clock, set_clock
 from formats.kernel.out cimport Out, put, put_byte, reserve, size_of
-from formats.kernel.spans cimport Span
+from formats.kernel.spans cimport Columns, Span, add_span
 from formats.kernel.strings cimport put_escaped, put_string
 from formats.kernel.summary cimport WIDTH, Summary, note_service
 from formats.kernel.text cimport Text, is_digit
@@ -33,9 +34,7 @@ cdef struct Shared:
 
 cdef struct Made:
     Out lines
-    Out letters
-    Out spans
-    bint with_spans
+    Columns columns
     Summary summary
     Clock clock
     int64_t first
@@ -55,7 +54,7 @@ cdef inline int put_value(Out* out, Value value) except -1:
     return not out.seen & 0x80 or is_utf8(value.at, value.end - value.at)
 
 
-cdef inline int put_core(Made* made, Value* values, const Shared* shared, set services) except -1:
+cdef inline int put_core(Made* made, Value* values, const Shared* shared, dict services) except -1:
     """End a line of whose fields those that are kept are there, each with a comma. 0: something is unusual."""
     cdef Out* out = &made.lines
     cdef Value service = values[IDENTIFIER]
@@ -115,11 +114,7 @@ cdef inline int put_core(Made* made, Value* values, const Shared* shared, set se
             made.last = micros
     made.summary.levels[level] += 1
     made.summary.records += 1
-    if made.with_spans:
-        reserve(&made.letters, 1)
-        put_byte(&made.letters, b"TDIWEF"[level])
-        reserve(&made.spans, sizeof(Span))
-        put(&made.spans, &span, sizeof(Span))
+    add_span(&made.columns, &span, level, &made.summary, PyBytes_AS_STRING(<object>out.data) + span.message_start)
     return 1
 
 

@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int32_t
 from libc.string cimport memcmp, memcpy, memset
 
-from formats.kernel.spans cimport Span
+from formats.kernel.spans cimport Columns, Span, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.summary cimport (
     WIDTH,
     Summary,
@@ -72,10 +72,10 @@ cdef struct Record:
     Py_ssize_t message_size
 
 
-def enrich(bytes block not None, bytes opening not None, Names absent not None, bint with_spans):
+def enrich(bytes block not None, bytes opening not None, Names absent not None, bint with_columns):
     """The records of `block`, lines of valid UTF-8, with `opening` in the place of the `{` of each.
 
-    Returns the fields of `made.Made`, its letters and spans where `with_spans`. None: not all lines are records in the
+    Returns the fields of `made.Made`, its columns where `with_columns`. None: not all lines are records in the
     stored form without any of the fields `absent`, or something is unusual.
     """
     cdef Text start = <Text>PyBytes_AS_STRING(block)
@@ -90,11 +90,11 @@ def enrich(bytes block not None, bytes opening not None, Names absent not None, 
     cdef Summary summary
     cdef Record record = Record(NULL, 0, NULL, 0, NULL, 0)
     cdef char* out
-    cdef char* letter = NULL
-    cdef Span* span = NULL
+    cdef Span span
+    cdef Columns columns
     cdef Py_ssize_t shift
-    cdef set services = set()
-    cdef bytes lines, letters = b"", spans = b""
+    cdef dict services = {}
+    cdef bytes lines
 
     if size == 0:
         return None
@@ -106,41 +106,38 @@ def enrich(bytes block not None, bytes opening not None, Names absent not None, 
         return None
     lines = PyBytes_FromStringAndSize(NULL, size + unended + records * (head_size - 1))
     out = PyBytes_AS_STRING(lines)
-    if with_spans:
-        letters = PyBytes_FromStringAndSize(NULL, records)
-        spans = PyBytes_FromStringAndSize(NULL, records * <Py_ssize_t>sizeof(Span))
-        letter = PyBytes_AS_STRING(letters)
-        span = <Span*>PyBytes_AS_STRING(spans)
     memset(&summary, 0, sizeof(Summary))
 
-    at = start
-    while at < end:
-        line = at
-        at = _pass_record(at, &record, absent)
-        if at is NULL or not (at[0] == c"\n" or at == end):
-            return None
-        if not note_timestamp(&summary, record.timestamp):
-            return None
-        note_service(&summary, services, record.service, record.service_size)
-        summary.levels[record.level] += 1
-        summary.records += 1
-        memcpy(out, head, head_size)
-        out += head_size
-        if with_spans:
+    try:
+        begin_columns(&columns, with_columns, size)
+        at = start
+        while at < end:
+            line = at
+            at = _pass_record(at, &record, absent)
+            if at is NULL or not (at[0] == c"\n" or at == end):
+                return None
+            if not note_timestamp(&summary, record.timestamp):
+                return None
+            note_service(&summary, services, record.service, record.service_size)
+            summary.levels[record.level] += 1
+            summary.records += 1
+            memcpy(out, head, head_size)
+            out += head_size
             shift = (<Text>out - <Text>PyBytes_AS_STRING(lines)) - (line + 1 - start)
-            letter[0] = b"TDIWEF"[record.level]
-            letter += 1
-            span.service_start = <int32_t>(record.service - start + shift)
-            span.service_end = <int32_t>(span.service_start + record.service_size)
-            span.message_start = <int32_t>(record.message - start + shift)
-            span.message_end = <int32_t>(span.message_start + record.message_size)
-            span += 1
-        memcpy(out, line + 1, at - line - 1)
-        out += at - line - 1
-        out[0] = c"\n"
-        out += 1
-        at += 1
-    return lines, records, summed_up(&summary, services), letters, spans
+            memcpy(out, line + 1, at - line - 1)
+            out += at - line - 1
+            out[0] = c"\n"
+            out += 1
+            at += 1
+            if with_columns:
+                span.service_start = <int32_t>(record.service - start + shift)
+                span.service_end = <int32_t>(span.service_start + record.service_size)
+                span.message_start = <int32_t>(record.message - start + shift)
+                span.message_end = <int32_t>(span.message_start + record.message_size)
+                add_span(&columns, &span, record.level, &summary, <const char*>record.message)
+        return lines, records, summed_up(&summary, services), finish_columns(&columns)
+    finally:
+        drop_columns(&columns)
 
 
 cdef inline Text _pass_record(Text at, Record* record, Names absent) noexcept:

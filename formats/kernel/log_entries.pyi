@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 
-_Summed = tuple[list[int], bytes, bytes, list[bytes], set[str]]
+from formats.kernel.made import MadeFields
 
 class Added:
     def __init__(self, sizes: Mapping[str, int]) -> None: ...
@@ -12,5 +12,5 @@ def encode(
     received_at: bytes,
     rest: bytes,
     added: Added,
-    with_spans: bool,
-) -> tuple[bytes, int, _Summed, bytes, bytes] | None: ...
+    with_columns: bool,
+) -> MadeFields | None: ...

@@ -25,7 +25,7 @@ from formats.kernel.log_entries cimport (
     read_text,
 )
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, put_words, reserve, size_of
-from formats.kernel.spans cimport Span
+from formats.kernel.spans cimport Columns, Span, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.summary cimport (
     WIDTH,
     Summary,
@@ -110,11 +110,11 @@ def encode(
     bytes received_at not None,
     bytes rest not None,
     Added added not None,
-    bint with_spans,
+    bint with_columns,
 ):
     """The records of `block`, `number` frames: `service` and `received_at` where they lack one, and `rest` behind each.
 
-    Returns the fields of `made.Made`, its letters and spans where `with_spans`. None: something is unusual.
+    Returns the fields of `made.Made`, its columns where `with_columns`. None: something is unusual.
     """
     if not PyBytes_Check(block):
         raise TypeError(f"not bytes: {type(block)}")
@@ -128,13 +128,11 @@ def encode(
     cdef Summary summary
     cdef Levels levels
     cdef Out out
-    cdef char* letter = NULL
-    cdef Span* span = NULL
-    cdef Span place
+    cdef Span span
+    cdef Columns columns
     cdef Py_ssize_t room
     cdef int level
-    cdef set services = set()
-    cdef bytes letters = b"", spans = b""
+    cdef dict services = {}
 
     if rest_size != added._ends[added._fields] + 2:
         raise ValueError("the enrichment is not of the size that was told")
@@ -144,17 +142,14 @@ def encode(
     defaults[TIMESTAMP] = Piece(<Text>PyBytes_AS_STRING(received_at), PyBytes_GET_SIZE(received_at))
     defaults[LEVEL] = Piece(<Text>b"INFO", 4)
     defaults[SERVICE] = Piece(<Text>PyBytes_AS_STRING(service), PyBytes_GET_SIZE(service))
-    if with_spans:
-        letters = PyBytes_FromStringAndSize(NULL, number)
-        spans = PyBytes_FromStringAndSize(NULL, number * <Py_ssize_t>sizeof(Span))
-        letter = PyBytes_AS_STRING(letters)
-        span = <Span*>PyBytes_AS_STRING(spans)
     memset(&summary, 0, sizeof(Summary))
     levels.known = 0
     if number > (LONGEST - size - SLACK) // (rest_size + PUNCTUATION // 2):
         return None
-    begin(&out, size + number * (rest_size + PUNCTUATION // 2) + SLACK)
+    out.data = NULL
     try:
+        begin_columns(&columns, with_columns, size)
+        begin(&out, size + number * (rest_size + PUNCTUATION // 2) + SLACK)
         while summary.records < number:
             at = read_text(at, end, &message)
             if at is NULL or not read_entry(message.data, at, &entry):
@@ -163,27 +158,26 @@ def encode(
             if size_of(&out) + room > LONGEST:
                 return None
             reserve(&out, room)
-            level = _put_entry(&out, &entry, defaults, &levels, &summary, services, &place)
+            level = _put_entry(&out, &entry, defaults, &levels, &summary, services, &span)
             if level < 0:
                 return None
             if not _put_others(&out, &entry, PyBytes_AS_STRING(rest), rest_size, added):
                 return None
             summary.levels[level] += 1
-            if with_spans:
-                letter[summary.records] = b"TDIWEF"[level]
-                span[summary.records] = place
+            add_span(&columns, &span, level, &summary, PyBytes_AS_STRING(<object>out.data) + span.message_start)
             summary.records += 1
         if at != end:
             return None
-        return finish(&out), number, summed_up(&summary, services), letters, spans
+        return finish(&out), number, summed_up(&summary, services), finish_columns(&columns)
     except UnicodeDecodeError:
         return None
     finally:
         drop(&out)
+        drop_columns(&columns)
 
 
 cdef inline int _put_entry(
-    Out* out, Entry* entry, Piece* defaults, Levels* levels, Summary* summary, set services, Span* span
+    Out* out, Entry* entry, Piece* defaults, Levels* levels, Summary* summary, dict services, Span* span
 ) except -2:
     """Put the four core fields, from the `{` of the line on, and take note of them. Returns the level; -1: refused."""
     cdef Piece* texts = entry.texts

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 
 from formats import timestamps
-from formats.cores import NO_COLUMNS, Columns, Letters, Numbers, Texts
+from formats.cores import NO_COLUMNS, Columns, Counts, Letters, Numbers, SomeNumbers, Texts
 from formats.kernel import spans
 from formats.levels import LEVELS
 from formats.record import Encoded
 
-_LEVEL_OF = {ord(level[0]): level for level in LEVELS}
+_LETTERS = np.frombuffer("".join(level[0] for level in LEVELS).encode(), np.uint8)
 
 
 class Summed(NamedTuple):
@@ -26,7 +26,8 @@ class Summed(NamedTuple):
     last: bytes
     hours: list[bytes]
     """`YYYY-MM-DDTHH` of all timestamps, once each; whether there are such hours nobody has looked at."""
-    services: set[str]
+    services: dict[str, None]
+    """In the order in which they came."""
 
 
 class Made(NamedTuple):
@@ -35,66 +36,80 @@ class Made(NamedTuple):
     lines: bytes
     records: int
     summed: Summed
-    letters: bytes
-    """Of the levels (cores.py), and `spans` of each record (kernel/spans.pxd); empty where they were not asked for."""
-    spans: bytes
+    columns: tuple[bytes, bytes]
+    """Spans and texts (kernel/spans.pxd); empty where they were not asked for."""
 
 
 class SpannedColumns:
     """Columns that are read out of the lines when they are asked for."""
 
-    __slots__ = ("_made",)
+    __slots__ = ("_parts", "_records")
 
     def __init__(self, made: Made) -> None:
-        self._made = made
+        self._parts = [(made.lines, *made.columns, list(made.summed.services))]
+        self._records = made.records
 
     def __len__(self) -> int:
-        return self._made.records
+        return self._records
 
     @property
     def letters(self) -> Letters:
-        return np.frombuffer(self._made.letters, np.uint8)
+        return _LETTERS[np.frombuffer(spans.levels(self._parts), np.uint8)]
 
     @property
     def levels(self) -> list[str]:
-        return [_LEVEL_OF[letter] for letter in self._made.letters]
+        return [LEVELS[level] for level in spans.levels(self._parts)]
+
+    def numbers(self, levels: Collection[str], service: str | None = None) -> SomeNumbers:
+        return np.frombuffer(spans.numbers(self._parts, levels, service), np.int64)
 
     def services(self, numbers: Numbers) -> list[str]:
-        return spans.services(self._made.lines, self._made.spans, numbers)
-
-    def count(self, numbers: Numbers) -> Mapping[str, int]:
-        return spans.count(self._made.lines, self._made.spans, numbers)
-
-    def of_service(self, numbers: Numbers, service: str) -> list[int]:
-        return spans.of_service(self._made.lines, self._made.spans, numbers, service)
+        return spans.services(self._parts, _bytes_of(numbers))
 
     def messages(self, numbers: Numbers) -> Texts:
-        data, ends = spans.messages(self._made.lines, self._made.spans, numbers)
+        data, ends = spans.messages(self._parts, _bytes_of(numbers))
         return Texts(data, np.frombuffer(ends, np.int64))
 
+    def count(self, levels: Collection[str]) -> Counts:
+        return spans.count(self._parts, levels)
 
-SummedFields = tuple[list[int], bytes, bytes, list[bytes], set[str]]
-MadeFields = tuple[bytes, int, SummedFields, bytes, bytes]
+    def line(self, number: int) -> bytes:
+        return spans.line(self._parts, number)
+
+    def append(self, columns: Columns) -> bool:
+        if not isinstance(columns, SpannedColumns):
+            return False
+        self._parts += columns._parts
+        self._records += columns._records
+        return True
+
+
+def _bytes_of(numbers: Numbers) -> bytes | None:
+    return None if numbers is None else numbers.tobytes()
+
+
+SummedFields = tuple[list[int], bytes, bytes, list[bytes], dict[str, None]]
+MadeFields = tuple[bytes, int, SummedFields, tuple[bytes, bytes]]
 
 
 def encoded(format: str, fields: MadeFields | None) -> Encoded | None:
     """The block of a kernel's lines; None if it made none, or one of their hours never was nor will be."""
     if fields is None:
         return None
-    lines, records, summed_fields, letters, spans_ = fields
+    lines, records, summed_fields, columns_ = fields
     summed = Summed(*summed_fields)
-    made = Made(lines, records, summed, letters, spans_)
+    made = Made(lines, records, summed, columns_)
     if not all(timestamps.is_hour(hour.decode()) for hour in summed.hours):
         return None
     counts = {level: number for level, number in zip(LEVELS, summed.levels, strict=True) if number}
-    columns: Columns = SpannedColumns(made) if made.spans else NO_COLUMNS
+    columns: Columns = SpannedColumns(made) if any(made.columns) else NO_COLUMNS
     return Encoded(
         format,
         [made.lines],
         len(made.lines),
         made.records,
         counts,
-        summed.services,
+        set(summed.services),
         summed.first.decode(),
         summed.last.decode(),
         columns=columns,

@@ -1,4 +1,4 @@
-_Summed = tuple[list[int], bytes, bytes, list[bytes], set[str]]
+from formats.kernel.made import MadeFields
 
 def encode(
     block: bytes,
@@ -7,5 +7,5 @@ def encode(
     service_json: bytes,
     prefix: bytes,
     prefix_with_pid: bytes,
-    with_spans: bool,
-) -> tuple[bytes, int, _Summed, bytes, bytes] | None: ...
+    with_columns: bool,
+) -> MadeFields | None: ...

@@ -13,7 +13,7 @@ from formats.kernel.levels cimport put_level
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, put_message, reserve, size_of
 from formats.kernel.raw_head cimport MOST_WORDS, Head, Word, Words, pass_word, read_behind_time, read_start
 from formats.kernel.raw_time cimport Clock, pass_time, start
-from formats.kernel.spans cimport Span
+from formats.kernel.spans cimport Columns, Span, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.summary cimport WIDTH, Summary, is_timestamp, note_service, note_valid_timestamp, summed_up
 from formats.kernel.text cimport Text, is_digit
 
@@ -62,19 +62,19 @@ def encode(
     bytes service_json not None,
     bytes prefix not None,
     bytes prefix_with_pid not None,
-    bint with_spans,
+    bint with_columns,
 ):
     """The records of `block`, lines of valid UTF-8, with these fields between what is said of each and its message.
 
     `received_at` and `service` are for lines that say none; `service_json` is the latter as JSON. `prefix_with_pid` is
-    the enrichment of records that have a process id. Both end in a comma. Returns the fields of `made.Made`, its letters
-    and spans where `with_spans`. None: there is no record, or too much of them.
+    the enrichment of records that have a process id. Both end in a comma. Returns the fields of `made.Made`, its columns
+    where `with_columns`. None: there is no record, or too much of them.
     """
     cdef Shape shape
     cdef Text at = <Text>PyBytes_AS_STRING(block)
     cdef Text end = at + PyBytes_GET_SIZE(block)
     cdef Py_ssize_t lines = not block.endswith(b"\n"), shape_size
-    cdef bytes letters = b"", spans = b""
+    cdef Columns columns
     cdef Out out
     if PyBytes_GET_SIZE(block) >> 28 or PyBytes_GET_SIZE(service_json) < 2:
         return None
@@ -92,20 +92,20 @@ def encode(
     while at < end:
         lines += at[0] == c"\n"
         at += 1
-    if with_spans:
-        letters = PyBytes_FromStringAndSize(NULL, lines)
-        spans = PyBytes_FromStringAndSize(NULL, lines * <Py_ssize_t>sizeof(Span))
     shape_size = shape.service_json_size + max(shape.prefix_size, shape.prefix_with_pid_size)
     # As much as will be needed, mostly; very short lines would have it all at once, and they may be blank.
-    begin(&out, PyBytes_GET_SIZE(block) + min(lines * (128 + shape_size), 8 * PyBytes_GET_SIZE(block)) + 4 * SPACE)
+    out.data = NULL
     try:
-        return _encode(block, &shape, shape_size, letters, spans, &out)
+        begin_columns(&columns, with_columns, PyBytes_GET_SIZE(block))
+        begin(&out, PyBytes_GET_SIZE(block) + min(lines * (128 + shape_size), 8 * PyBytes_GET_SIZE(block)) + 4 * SPACE)
+        return _encode(block, &shape, shape_size, &columns, &out)
     finally:
         drop(&out)
+        drop_columns(&columns)
 
 
 cdef tuple _encode(
-    bytes block, const Shape* shape, Py_ssize_t shape_size, bytes letters, bytes spans, Out* out
+    bytes block, const Shape* shape, Py_ssize_t shape_size, Columns* columns, Out* out
 ):
     cdef Text at = <Text>PyBytes_AS_STRING(block)
     cdef Text end = at + PyBytes_GET_SIZE(block)
@@ -116,11 +116,8 @@ cdef tuple _encode(
     cdef Clock clock
     cdef Head head
     cdef Summary summary
-    cdef char* letter = PyBytes_AS_STRING(letters)
-    cdef Span* span = <Span*>PyBytes_AS_STRING(spans)
-    cdef bint with_spans = PyBytes_GET_SIZE(letters) > 0
-    cdef Py_ssize_t service_start, message_start
-    cdef set services = set()
+    cdef Span span
+    cdef dict services = {}
 
     memset(&summary, 0, sizeof(Summary))
     start(&clock)
@@ -154,16 +151,14 @@ cdef tuple _encode(
         put(out, b'","level":"', 11)
         put_level(out, head.level)
         put(out, b'","service":"', 13)
-        service_start = size_of(out)
+        span.service_start = <int32_t>size_of(out)
         if head.service is NULL:
             put(out, shape.service_json, shape.service_json_size)
             note_service(&summary, services, shape.service, shape.service_size)
         else:
             put(out, head.service, head.service_size)
             note_service(&summary, services, head.service, head.service_size)
-        if with_spans:
-            span.service_start = <int32_t>service_start
-            span.service_end = <int32_t>size_of(out)
+        span.service_end = <int32_t>size_of(out)
         if head.pid is NULL:
             put(out, b'",', 2)
             put(out, shape.prefix, shape.prefix_size)
@@ -173,16 +168,12 @@ cdef tuple _encode(
             put_byte(out, c",")
             put(out, shape.prefix_with_pid, shape.prefix_with_pid_size)
         put(out, b'"message":"', 11)
-        message_start = size_of(out)
+        span.message_start = <int32_t>size_of(out)
         put_message(out, head.text, stop - head.text)
         if size_of(out) >> 30:
             return None
-        if with_spans:
-            span.message_start = <int32_t>message_start
-            span.message_end = <int32_t>size_of(out)
-            span += 1
-            letter[0] = b"TDIWEF"[head.level]
-            letter += 1
+        span.message_end = <int32_t>size_of(out)
+        add_span(columns, &span, head.level, &summary, PyBytes_AS_STRING(<object>out.data) + span.message_start)
         reserve(out, 3)
         put(out, b'"}\n', 3)
         note_valid_timestamp(&summary, timestamp)
@@ -190,13 +181,7 @@ cdef tuple _encode(
         summary.records += 1
     if summary.records == 0:
         return None
-    return (
-        finish(out),
-        summary.records,
-        summed_up(&summary, services),
-        letters[: summary.records],
-        spans[: summary.records * <Py_ssize_t>sizeof(Span)],
-    )
+    return finish(out), summary.records, summed_up(&summary, services), finish_columns(columns)
 
 
 cdef inline bint _is_nothing(Text at, Text stop) noexcept nogil:

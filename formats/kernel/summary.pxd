@@ -13,11 +13,13 @@ cdef enum:
     HOURS = 16  # so many are told apart
     LEVELS = 6
     SLOTS = 128  # of the table of services, a power of two
-    MOST_SERVICES = 64  # in it; others are told by the set alone, each time they come
+    MOST_SERVICES = 64  # in it; others are looked up by name, each time they come
+    NO_PLACE = 255
 
 cdef struct Service:
     Text data
     Py_ssize_t size
+    unsigned char place
 
 cdef struct Summary:
     Py_ssize_t records
@@ -28,6 +30,7 @@ cdef struct Summary:
     int hours_known
     Service services[SLOTS]
     int services_known
+    unsigned char place  # of the service that was noted last, in the order in which they came; NO_PLACE: behind the table
 
 
 cdef inline bint is_timestamp(Text at) noexcept nogil:
@@ -93,7 +96,7 @@ cdef inline uint64_t _mixed(Text at, Py_ssize_t size) noexcept nogil:
     return ((head * <uint64_t>0x9E3779B97F4A7C15ULL) ^ tail ^ <uint64_t>size) * <uint64_t>0xC2B2AE3D27D4EB4FULL
 
 
-cdef inline int note_service(Summary* summary, set services, Text at, Py_ssize_t size) except -1:
+cdef inline int note_service(Summary* summary, dict services, Text at, Py_ssize_t size) except -1:
     """Put the name, `size` bytes of UTF-8 that outlive `summary`, into `services`, if it is not there. UnicodeDecodeError."""
     cdef unsigned int slot = <unsigned int>(_mixed(at, size) >> 57)
     cdef Service* known
@@ -102,17 +105,19 @@ cdef inline int note_service(Summary* summary, set services, Text at, Py_ssize_t
         if known.data is NULL:
             break
         if known.size == size and memcmp(known.data, at, size) == 0:
+            summary.place = known.place
             return 0
         slot += 1
-    services.add(PyUnicode_DecodeUTF8(<const char*>at, size, NULL))
+    services[PyUnicode_DecodeUTF8(<const char*>at, size, NULL)] = None
+    summary.place = NO_PLACE
     if summary.services_known < MOST_SERVICES:
-        known.data = at
-        known.size = size
+        summary.place = <unsigned char>summary.services_known
+        known[0] = Service(at, size, summary.place)
         summary.services_known += 1
     return 0
 
 
-cdef inline tuple summed_up(Summary* summary, set services):
+cdef inline tuple summed_up(Summary* summary, dict services):
     """The fields of `made.Summed`."""
     cdef int index
     return (

@@ -25,7 +25,7 @@ from formats.kernel.out cimport (
     reserve,
     size_of,
 )
-from formats.kernel.spans cimport Span
+from formats.kernel.spans cimport Columns, Span, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.summary cimport WIDTH, Summary, level_number, note_service, note_timestamp, summed_up
 from formats.kernel.syslog_clock cimport Clock
 from formats.kernel.syslog_data cimport put_data
@@ -86,34 +86,28 @@ cdef class Surroundings:
             raise ValueError("eight rests and a time in the stored form")
 
 
-def take(bytes block not None, Surroundings around not None, other not None, bint with_spans):
+def take(bytes block not None, Surroundings around not None, other not None, bint with_columns):
     """The messages of a block. Returns the fields of `made.Made`; None: something is unusual.
 
     `other` reads a message and tells its time, level, rendered severity, service, rendered origin and text; or None.
     """
     cdef Text start = <Text>PyBytes_AS_STRING(block)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(block)
-    cdef Out lines, letters, spans
+    cdef Out lines
+    cdef Columns columns
     if size == 0 or size > LARGEST:
         return None
-    begin(&lines, 2 * size + 4096)
+    lines.data = NULL
     try:
-        begin(&letters, (size >> 7) * with_spans)
-        try:
-            begin(&spans, (size >> 7) * <Py_ssize_t>sizeof(Span) * with_spans)
-            try:
-                return _take(block, around, other, &lines, &letters, &spans, with_spans)
-            finally:
-                drop(&spans)
-        finally:
-            drop(&letters)
+        begin_columns(&columns, with_columns, size)
+        begin(&lines, 2 * size + 4096)
+        return _take(block, around, other, &lines, &columns)
     finally:
         drop(&lines)
+        drop_columns(&columns)
 
 
-cdef tuple _take(
-    bytes block, Surroundings around, other, Out* lines, Out* letters, Out* spans, bint with_spans
-):
+cdef tuple _take(bytes block, Surroundings around, other, Out* lines, Columns* columns):
     cdef Text start = <Text>PyBytes_AS_STRING(block)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(block)
     cdef Text block_end = start + size
@@ -134,7 +128,7 @@ cdef tuple _take(
     cdef Text received = <Text>PyBytes_AS_STRING(around._received_at)
     cdef Severities severities = around._severities
     cdef int level
-    cdef set services = set()
+    cdef dict services = {}
     memset(&summary, 0, sizeof(Summary))
     while at < block_end:
         if at[0] == c"\n" or (at[0] == c"\r" and at[1] == c"\n"):
@@ -181,15 +175,11 @@ cdef tuple _take(
         note_service(&summary, services, message.service, message.service_size)
         summary.levels[level] += 1
         summary.records += 1
-        if with_spans:
-            reserve(letters, 1)
-            put_byte(letters, b"TDIWEF"[level])
-            reserve(spans, sizeof(Span))
-            put(spans, &span, sizeof(Span))
+        add_span(columns, &span, level, &summary, PyBytes_AS_STRING(<object>lines.data) + span.message_start)
         at = next
     if summary.records == 0:
         return None
-    return finish(lines), summary.records, summed_up(&summary, services), finish(letters), finish(spans)
+    return finish(lines), summary.records, summed_up(&summary, services), finish_columns(columns)
 
 
 cdef inline Text _pass_count(Text at, Text block_end, Text* message_end) noexcept nogil:

@@ -107,7 +107,7 @@ class Explanation:
             case "service":
                 return record.service == part.service
         levels, services = {record.level: 1}, {record.service}
-        block = Block(Encoded("json", [record.line], len(record.line), 1, levels, services))
+        block = Block([Encoded("json", [record.line], len(record.line), 1, levels, services)])
         return any(self._patterns.look(block, 0, lambda *_: False))
 
     def _play(self, record: Record, *, fits: bool) -> None:

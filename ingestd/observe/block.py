@@ -1,8 +1,9 @@
-"""A block of stored records, and what is asked of it: each answer is found once, and only if somebody asks."""
+"""Blocks of stored records, one behind the other, and what is asked of them: each answer is found once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats import cores, lines
-from formats.cores import Columns, Lists, Numbers, Texts
+from formats.cores import Apart, Joined, Numbers, Texts
 from formats.record import Encoded
 from ingestd.observe.messages import SAMPLE_BYTES
 
@@ -26,81 +27,76 @@ _string: Final = msgspec.json.Decoder(str)
 
 
 class Block:
-    """At least one record. Records are told by their number in the block, from 0."""
+    """Records that are asked about together, told by their number, from 0."""
 
-    def __init__(self, encoded: Encoded) -> None:
-        self.levels: Mapping[str, int] = encoded.levels
-        self.services: set[str] = encoded.services
-        self.records = encoded.records
-        self._encoded = encoded
-        self._columns: Columns | None = None
-        self._letters: cores.Letters | None = None
+    def __init__(self, parts: Iterable[Encoded]) -> None:
+        """The columns of the parts are taken over."""
+        self.records = 0
+        self.levels: dict[str, int] = {}
+        self.services: set[str] = set()
+        self._chunks: list[bytes] = []
+        self._columns = Joined()
         self._numbers: dict[Sequence[str], Numbers] = {}
+        self._messages: Texts | None = None
         self._text = b""
         self._ends: NDArray[np.intp] | None = None
-
-    @property
-    def _core(self) -> Columns:
-        """The columns of the format; decoded here where it has none."""
-        if self._columns is None:
-            self._columns = self._encoded.columns
-            if len(self._columns) < self.records:
-                rows = _CORES.decode_lines(self._lines)
-                levels, services, messages = zip(*((row.level, row.service, row.message) for row in rows))  # noqa: B905
-                self._columns = Lists(list(levels), list(services), list(messages))
-        return self._columns
+        levels = self.levels
+        for part in parts:
+            columns = part.columns
+            if len(columns) < part.records:
+                columns = _Decoded(part)
+            self._columns.append(columns)
+            self.records += part.records
+            self._chunks += part.chunks
+            self.services |= part.services
+            for level, records in part.levels.items():
+                levels[level] = levels.get(level, 0) + records
 
     def of_levels(self, levels: Sequence[str]) -> Numbers:
         """The records of these levels, ascending; None if these are all."""
         levels = self._present(levels)
+        if len(levels) == len(self.levels):
+            return None
         if levels not in self._numbers:
-            if len(levels) == len(self.levels):
-                self._numbers[levels] = None
-            elif not levels:
-                self._numbers[levels] = []
-            else:
-                if self._letters is None:
-                    self._letters = self._core.letters
-                self._numbers[levels] = cores.numbers_of(self._letters, levels)
+            self._numbers[levels] = self._columns.numbers(levels)
         return self._numbers[levels]
 
-    def _present(self, levels: Sequence[str]) -> Sequence[str]:
+    def _present(self, levels: Iterable[str]) -> Sequence[str]:
         """Those of the levels that occur."""
         return tuple(filter(self.levels.__contains__, levels))
 
     def of_service(self, levels: Sequence[str], service: str) -> Numbers:
         """The records of these levels and of the service; None if these are all."""
-        if len(self.services) == 1:
-            return self.of_levels(levels) if service in self.services else []
-        found: list[int] = []
-        for level in self._present(levels):
-            found += self._core.of_service(self.of_levels((level,)), service)
-        return sorted(found)
+        if self.services == {service}:
+            return self.of_levels(levels)
+        return self._columns.numbers(self._present(levels), service)
 
     def services_of(self, numbers: Numbers) -> list[str]:
         """The services of these records."""
         if len(self.services) == 1:
             return [*self.services] * (self.records if numbers is None else len(numbers))
-        return self._core.services(numbers)
+        return self._columns.services(numbers)
 
     def messages_of(self, numbers: Numbers) -> Texts:
         """The messages of these records."""
-        return self._core.messages(numbers)
+        if numbers is not None:
+            return self._columns.messages(numbers)
+        if self._messages is None:
+            self._messages = self._columns.messages(None)
+        return self._messages
 
-    def count(self, level: str) -> Mapping[str, int]:
-        """How many records of a level that occurs each service has."""
+    def count(self, levels: Collection[str]) -> cores.Counts:
+        """How many records of each of these levels each service has that has any."""
+        present = self._present(levels)
         if len(self.services) == 1:
-            return dict.fromkeys(self.services, self.levels[level])
-        return self._core.count(self.of_levels((level,)))
-
-    def count_all(self) -> Mapping[str, int]:
-        """How many records each service has."""
-        return self._core.count(None)
+            (service,) = self.services
+            return {level: {service: self.levels[level]} for level in present}
+        return self._columns.count(present) if present else {}
 
     def fields_of(self, numbers: Numbers, decoder: msgspec.json.Decoder[Any]) -> list[str | None]:
         """The values of a field of these records, of which `decoder` is that of `field_decoder`; what is no text as
         its JSON."""
-        text = self._lines if numbers is None else b"".join(map(self._line, numbers))
+        text = self._lines if numbers is None else b"".join(map(self._line, numbers.tolist()))
         return [_text(record.value) for record in decoder.decode_lines(text)]
 
     def sample(self, number: int) -> str:
@@ -110,19 +106,51 @@ class Block:
     def sample_of(self, level: str, service: str) -> str:
         """A record of this level and service; there is one."""
         numbers = self.of_service((level,), service)
-        return self.sample(0 if numbers is None else numbers[0])
+        return self.sample(0 if numbers is None else int(numbers[0]))
 
     @property
     def _lines(self) -> bytes:
         if not self._text:
-            self._text = b"".join(self._encoded.chunks)
+            self._text = b"".join(self._chunks)
         return self._text
 
     def _line(self, number: int) -> bytes:
+        line = self._columns.line(number)
+        if line is not None:
+            return line
         if self._ends is None:
             self._ends = lines.ends(self._lines)
         start = int(self._ends[number - 1]) if number else 0
         return self._lines[start : int(self._ends[number])]
+
+
+class _Decoded(Apart):
+    """The columns of records whose format has none: their lines are decoded when something is asked."""
+
+    def __init__(self, encoded: Encoded) -> None:
+        self._records = encoded.records
+        self._chunks = list(encoded.chunks)
+
+    def __len__(self) -> int:
+        return self._records
+
+    @cached_property
+    def _rows(self) -> list[_Core]:
+        return _CORES.decode_lines(b"".join(self._chunks))
+
+    @cached_property
+    def levels(self) -> list[str]:
+        return [row.level for row in self._rows]
+
+    @cached_property
+    def letters(self) -> cores.Letters:
+        return cores.letters_of(self.levels)
+
+    def services(self, numbers: Numbers) -> list[str]:
+        return [row.service for row in cores.pick(self._rows, numbers)]
+
+    def messages(self, numbers: Numbers) -> Texts:
+        return Texts.of([row.message for row in cores.pick(self._rows, numbers)])
 
 
 def field_decoder(field: str) -> msgspec.json.Decoder[Any]:

@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
+import numpy as np
+
 from formats.cores import Numbers, Texts
 from formats.levels import LEVELS
 from ingestd.observe.block import Block, field_decoder
@@ -61,11 +63,10 @@ class LevelMatcher:
     def look(self, block: Block, unsampled: Callable[[str, Set[str]], Set[str]]) -> list[LevelCount]:
         """The records of the levels asked for; `unsampled` are the services of a level that samples are wanted of."""
         found = []
-        for level in block.levels:
-            services = self._services.get(level)
-            if services is None or (services and services.isdisjoint(block.services)):
+        for level, records in block.count(self._services).items():
+            services = self._services[level]
+            if services and services.isdisjoint(records):
                 continue
-            records = block.count(level)
             samples = {
                 service: block.sample_of(level, service) for service in unsampled(level, records.keys())
             }
@@ -132,12 +133,12 @@ class _Group:
         numbers, texts = self._texts(block)
         for pattern, places, searched in self._search.find(texts) if len(texts) else ():
             member = self._members[pattern]
-            found = places if numbers is None else [numbers[place] for place in places]
+            found = np.array(places) if numbers is None else numbers[places]
             services = block.services_of(found)
             for service, records in Counter(services).items():
                 sample = ""
                 if wants_sample(member.rule, service):
-                    sample = block.sample(found[services.index(service)])
+                    sample = block.sample(int(found[services.index(service)]))
                 if searched < len(texts):
                     records = round(records / searched * len(texts))
                 yield Match(member.rule, service, records, received_ns, sample, searched < len(texts))
@@ -151,4 +152,4 @@ class _Group:
         values = block.fields_of(numbers, self._decoder)
         having = [place for place, value in enumerate(values) if value is not None]
         texts = [value for value in values if value is not None]
-        return having if numbers is None else [numbers[place] for place in having], Texts.of(texts)
+        return np.array(having, np.int64) if numbers is None else numbers[having], Texts.of(texts)

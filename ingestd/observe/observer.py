@@ -92,10 +92,10 @@ class Observer:
     @property
     def wants_columns(self) -> bool:
         """Whether the next block should be decoded with its columns."""
-        return bool(self._rules) or self._sight.services.due
+        return self._rules.are_any or self._sight.services.due
 
     def take(self, encoded: Encoded) -> None:
-        """A block of a stream, with at least one record, is received. Its columns are let go."""
+        """A block of a stream, with at least one record, is received. Its columns will be let go."""
         self._sight.add(encoded)
         self._arm()
 

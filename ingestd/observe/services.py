@@ -55,7 +55,8 @@ class ServiceCounts:
             self.estimated |= weight > 1
             turn.uncounted, turn.blocks_left = 0, COUNT_EVERY
             turn.exact_left -= records
-            self._add(Block(encoded).count_all(), weight)
+            for counts in Block([encoded]).count(encoded.levels).values():
+                self._add(counts, weight)
         else:
             self._turn.blocks_left -= 1
             self._turn.uncounted += records

@@ -1,7 +1,7 @@
 """What was seen of blocks that are received together: matches of rules, and services with their records.
 
-Strategy. To look at a block has a price whatever its size, as much as that of a thousand records; so small blocks are
-put together until they are worth it, or until somebody asks.
+Strategy. To look has a price whatever is looked at, as much as that of some thousand records; so blocks wait until they
+are worth it together, or until somebody asks.
 
 The observer has one for all streams, and each numbered batch one of its own until it is received: a batch is decoded in
 steps, and may be given up.
@@ -24,8 +24,8 @@ from ingestd.observe.services import ServiceCounts
 from ingestd.stats import Slot
 
 #: So many records are looked at together, or so many bytes of their lines.
-_ENOUGH: Final = 1024
-_ENOUGH_BYTES: Final = 1 << 18
+_ENOUGH: Final = 8192
+_ENOUGH_BYTES: Final = 1 << 21
 
 
 class Rules:
@@ -34,11 +34,8 @@ class Rules:
     def __init__(self, conditions: Sequence[Condition]) -> None:
         self.levels = LevelMatcher(each for each in conditions if not each.pattern)
         self.patterns = PatternMatcher(each for each in conditions if each.pattern)
+        self.are_any = bool(self.levels or self.patterns)
         self.named: Collection[str] = frozenset(each.service for each in conditions if each.service)
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to look for."""
-        return bool(self.levels or self.patterns)
 
 
 class Sight:
@@ -49,35 +46,41 @@ class Sight:
         self._before = before
         self._levels = LevelMatches(slot, rules.named)
         self._patterns = RuleMatches(slot, rules.named)
-        self._waiting = Encoded("")
+        self._waiting: list[Encoded] = []
+        self._records = 0  # that wait, and the bytes of their lines
+        self._bytes = 0
         self._since_ns = 0
         self.services: ServiceCounts = ServiceCounts(slot, None if before is None else before.services)
 
     def add(self, encoded: Encoded) -> None:
-        """Look at a block with at least one record. Its columns are let go."""
+        """Look at a block with at least one record, now or soon. Then its columns are let go."""
         self.services.add(encoded)
-        if self._rules:
-            if not self._waiting.records:
-                self._since_ns = time.time_ns()
-            if not self._waiting.records and _is_enough(encoded):
-                self._look(encoded)
-            else:
-                self._waiting.append(encoded)
-                if _is_enough(self._waiting):
-                    self._look_at_waiting()
-        encoded.columns = NO_COLUMNS
+        if not self._rules.are_any:
+            encoded.columns = NO_COLUMNS
+            return
+        if not self._waiting:
+            self._since_ns = time.time_ns()
+        self._waiting.append(encoded)
+        self._records += encoded.records
+        self._bytes += encoded.nbytes
+        if self._records >= _ENOUGH or self._bytes >= _ENOUGH_BYTES:
+            self._look()
 
-    def _look_at_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, Encoded("")
-        if waiting.records:
-            self._look(waiting)
-
-    def _look(self, encoded: Encoded) -> None:
-        block = Block(encoded)
+    def _look(self) -> None:
+        """Look at what waits, at least one block, and let go its columns."""
+        waiting, self._waiting = self._waiting, []
+        self._records = self._bytes = 0
+        block = Block(waiting)
+        for encoded in waiting:
+            encoded.columns = NO_COLUMNS
         for level, records, samples in self._rules.levels.look(block, self.unsampled):
             self._levels.add(level, records, samples, self._since_ns)
         for match in self._rules.patterns.look(block, self._since_ns, self.wants_sample):
             self._patterns.add(match)
+
+    def _look_at_waiting(self) -> None:
+        if self._waiting:
+            self._look()
 
     def unsampled(self, level: str, services: Set[str]) -> Set[str]:
         """The services of which a sample is wanted."""
@@ -104,7 +107,3 @@ class Sight:
         """What was found, by rule and service; from now on there is nothing."""
         self._look_at_waiting()
         return [*self._rules.levels.of_rules(self._levels.take()), *self._patterns.take()]
-
-
-def _is_enough(encoded: Encoded) -> bool:
-    return encoded.records >= _ENOUGH or encoded.nbytes >= _ENOUGH_BYTES

@@ -6,9 +6,11 @@ services and time range are those of the lines; and no non-blank line is unaccou
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 from formats import FORMATS, kernel
@@ -76,6 +78,8 @@ def check(encoded: Encoded) -> list[Record]:
     assert encoded.services == {record["service"] for record in records}
     assert all(isinstance(record["message"], str) for record in records)
     check_columns(encoded.columns, records)
+    if len(encoded.columns) == len(records) > 0:
+        assert encoded.columns.line(len(records) - 1) in (None, output.splitlines(keepends=True)[-1])
     assert all(reject.reason in REASONS and len(reject.detail) <= 200 for reject in encoded.rejects)
     return records
 
@@ -83,12 +87,26 @@ def check(encoded: Encoded) -> list[Record]:
 def check_columns(columns: Columns, records: list[Record]) -> None:
     """Columns are those of all records, or shorter: then they are not asked."""
     assert len(columns) == len(columns.services(None)) == len(columns.messages(None)) == len(columns.letters)
-    if len(columns) == len(records):
-        assert bytes(columns.letters).decode() == "".join(record["level"][0] for record in records)
-        for numbers in (None, range(1, len(records), 2)):
-            kept = records if numbers is None else records[1::2]
-            assert columns.services(numbers) == [record["service"] for record in kept]
-            assert columns.messages(numbers).to_list() == [record["message"] for record in kept]
+    if not records or len(columns) != len(records):
+        return
+    levels = [record["level"] for record in records]
+    services = [record["service"] for record in records]
+    assert bytes(columns.letters).decode() == "".join(level[0] for level in levels)
+    for numbers in (None, np.arange(1, len(records), 2)):
+        kept = records if numbers is None else records[1::2]
+        assert columns.services(numbers) == [record["service"] for record in kept]
+        assert columns.messages(numbers).to_list() == [record["message"] for record in kept]
+    pairs = list(zip(levels, services, strict=True))
+    for asked in ({"ERROR", "FATAL"}, set(levels)):
+        fit = [number for number, level in enumerate(levels) if level in asked]
+        assert columns.numbers(asked).tolist() == fit
+        assert columns.numbers(asked, "no such").tolist() == []
+        last = [number for number in fit if services[number] == services[-1]]
+        assert columns.numbers(asked, services[-1]).tolist() == last
+        counted = {
+            (level, name): number for level, of in columns.count(asked).items() for name, number in of.items()
+        }
+        assert counted == {pair: number for pair, number in Counter(pairs).items() if pair[0] in asked}
 
 
 def assert_same_both_ways(format: str, block: bytes, context: Context = CONTEXT) -> None:

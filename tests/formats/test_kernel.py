@@ -6,14 +6,16 @@ import json
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from formats import json as json_format
 from formats import kernel
+from formats.cores import NO_COLUMNS, Joined
 from formats.record import Enrichment
-from tests.formats.harness import CONTEXT, RECEIVED_AT, assert_same_both_ways
+from tests.formats.harness import CONTEXT, RECEIVED_AT, assert_same_both_ways, check, check_columns
 
 pytestmark = pytest.mark.skipif(not kernel.COMPILED, reason="no C compiler when this was installed")
 
@@ -87,7 +89,45 @@ def test_columns_of_records_that_are_not_there() -> None:
     assert encoded is not None
     for number in (-1, 3, 1 << 40):
         with pytest.raises(IndexError, match="no record"):
-            encoded.columns.messages([number])
+            encoded.columns.messages(np.array([number]))
+        with pytest.raises(IndexError, match="no record"):
+            encoded.columns.line(number)
+
+
+def test_columns_of_more_services_than_are_told_apart_at_once() -> None:
+    block = b"".join(line(service=f"s{number % 300}", level="WARN") for number in range(900))
+    assert_same_both_ways("json", block)
+    encoded = json_format._enrich(block, CONTEXT)
+    assert encoded is not None
+    for service in ("s0", "s63", "s64", "s255", "s299"):
+        number = int(service[1:])
+        assert encoded.columns.numbers({"WARN"}, service).tolist() == [number, number + 300, number + 600]
+    assert encoded.columns.count({"WARN"}) == {"WARN": {f"s{number}": 3 for number in range(300)}}
+
+
+def test_columns_of_blocks_behind_each_other() -> None:
+    """Of one kind and of several, some records with escapes, and one block without a record."""
+    blocks = [
+        line(message="a", service="api") + line(message='say "b"', level="ERROR", service="db"),
+        line(message="c", level="ERROR", service="api"),
+        line(message="d\ne", service="db") * 2,
+    ]
+    joined, records = Joined(), []
+    for block in blocks:
+        for compiled in (True, True, False):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(kernel, "COMPILED", compiled)
+                (encoded,) = json_format.encode(block, CONTEXT)
+            records += check(encoded)
+            joined.append(encoded.columns)
+        joined.append(NO_COLUMNS)
+    check_columns(joined, records)
+    whole = Joined()
+    whole.append(joined)
+    check_columns(whole, records)
+    for number, record in enumerate(records):
+        stored = whole.line(number)
+        assert stored is None or json.loads(stored) == record
 
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
