@@ -87,6 +87,7 @@ _JOURNAL_FIELD = re.compile(rb'"__(?:REALTIME_TIMESTAMP|CURSOR)"')
 _NO_JOURNAL_NAME = re.compile(
     rb'[^A-Z0-9_:,{\[\\ \t]"[ \t]*+:'
 )  # the end of a name, as quotes in text are escaped
+_JSON_BLANKS = b" \t\r"  # before a value, RFC 8259 section 2; LF ends the line
 _ARRAY = re.compile(rb"\s*+\[\s*+\{")
 
 
@@ -153,7 +154,7 @@ def lines_of(block: bytes) -> list[tuple[str, bytes]]:
         line = block[starts[index] : ends[index]]
         if line.isspace():
             kinds[index] = kinds[index - 1] if index else _RAW
-        elif line.lstrip().startswith(b"{") or _is_array_of_objects(line):
+        elif line.lstrip(_JSON_BLANKS).startswith(b"{") or _is_array_of_objects(line):
             kinds[index] = _JSON
     if _JOURNAL_FIELD.search(block):
         for index in np.flatnonzero(kinds == _JSON).tolist():
