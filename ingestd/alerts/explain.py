@@ -108,7 +108,7 @@ class Explanation:
                 return record.service == part.service
         levels, services = {record.level: 1}, {record.service}
         block = Block([Encoded("json", [record.line], len(record.line), 1, levels, services)])
-        return any(self._patterns.look(block, 0, lambda *_: False))
+        return any(self._patterns.look(block, lambda *_: frozenset()))
 
     def _play(self, record: Record, *, fits: bool) -> None:
         """Let the engine hear of it at its time."""

@@ -25,8 +25,8 @@ MAX_NODES: Final = 10_000
 #: Of a sender that says none and was heard once.
 ASSUMED_INTERVAL_S: Final = 60.0
 
-#: Workers tell in steps of 0.1 s: less cannot be told apart from jitter.
-LEAST_INTERVAL_S: Final = 0.2
+#: Workers tell in steps of 0.2 s: less cannot be told apart from jitter.
+LEAST_INTERVAL_S: Final = 0.4
 
 _LATE_INTERVALS: Final = 1.5
 

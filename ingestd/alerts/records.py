@@ -1,6 +1,6 @@
 """Rules over records: match, rate, and absence of a service or node. Each feeds the `Roster` with what it finds.
 
-Workers tell matches by rule and service some ten times a second; what is done here is per such message and service,
+Workers tell matches by rule and service some five times a second; what is done here is per such message and service,
 never per record.
 """
 

@@ -31,26 +31,18 @@ class Block:
 
     def __init__(self, parts: Iterable[Encoded]) -> None:
         """The columns of the parts are taken over."""
-        self.records = 0
-        self.levels: dict[str, int] = {}
-        self.services: set[str] = set()
-        self._chunks: list[bytes] = []
+        parts = list(parts)
+        self.records = sum([part.records for part in parts])
+        self.levels: set[str] = set().union(*[part.levels for part in parts])
+        self.services: set[str] = set().union(*[part.services for part in parts])
+        self._parts = parts
         self._columns = Joined()
+        for part in parts:
+            self._columns.append(part.columns if len(part.columns) == part.records else _Decoded(part))
         self._numbers: dict[Sequence[str], Numbers] = {}
         self._messages: Texts | None = None
         self._text = b""
         self._ends: NDArray[np.intp] | None = None
-        levels = self.levels
-        for part in parts:
-            columns = part.columns
-            if len(columns) < part.records:
-                columns = _Decoded(part)
-            self._columns.append(columns)
-            self.records += part.records
-            self._chunks += part.chunks
-            self.services |= part.services
-            for level, records in part.levels.items():
-                levels[level] = levels.get(level, 0) + records
 
     def of_levels(self, levels: Sequence[str]) -> Numbers:
         """The records of these levels, ascending; None if these are all."""
@@ -90,7 +82,8 @@ class Block:
         present = self._present(levels)
         if len(self.services) == 1:
             (service,) = self.services
-            return {level: {service: self.levels[level]} for level in present}
+            counts = [(level, [part.levels.get(level, 0) for part in self._parts]) for level in present]
+            return {level: {service: sum(records)} for level, records in counts}
         return self._columns.count(present) if present else {}
 
     def fields_of(self, numbers: Numbers, decoder: msgspec.json.Decoder[Any]) -> list[str | None]:
@@ -111,7 +104,7 @@ class Block:
     @property
     def _lines(self) -> bytes:
         if not self._text:
-            self._text = b"".join(self._chunks)
+            self._text = b"".join([chunk for part in self._parts for chunk in part.chunks])
         return self._text
 
     def _line(self, number: int) -> bytes:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Set
-from typing import Final
+from collections.abc import Callable, Collection, Mapping, Set
+from typing import Final, NamedTuple
 
 from ingestd.observe.messages import OTHERS, Match
 from ingestd.stats import Slot, index
@@ -23,6 +23,16 @@ SAMPLE_S: Final = 1.0
 
 _SERVICES_CUT: Final = index("ingestd_observations_cut_total", "match_service")
 _SAMPLES_CUT: Final = index("ingestd_observations_cut_total", "sample")
+
+
+class Found(NamedTuple):
+    """Records of one rule or level that were looked at together, by service, and samples of some of these."""
+
+    name: str
+    records: Mapping[str, int]
+    samples: Mapping[str, str]
+    is_estimated: bool = False
+    """They were counted in a part of the records."""
 
 
 class Samples:
@@ -59,45 +69,11 @@ class Samples:
             self._bytes = 0
 
 
-class RuleMatches:
-    """Matches of rules. The services `named` are always told apart."""
+class Matches:
+    """Records by the name of a rule or level, and by service; the services `named` are always told apart.
 
-    def __init__(self, slot: Slot, named: Collection[str]) -> None:
-        self.samples = Samples(slot)
-        self._slot = slot
-        self._named = named
-        self._matches: dict[tuple[str, str], Match] = {}
-        self._services: Counter[str] = Counter()
-
-    def add(self, found: Match) -> None:
-        """Put it to those of the same rule and service. It is not kept itself unless it is the first."""
-        match = self._matches.get((found.rule, found.service))
-        is_new = match is None and found.service not in self._named
-        if is_new and self._services[found.rule] >= MAX_SERVICES:
-            self._slot.add(_SERVICES_CUT)
-            found.service = OTHERS
-            match = self._matches.get((found.rule, OTHERS))
-        self.samples.keep(found.rule, found.service, found.sample)
-        if match is None:
-            self._matches[found.rule, found.service] = found
-            self._services[found.rule] += 1
-        else:
-            match.count += found.count
-            match.estimated |= found.estimated
-
-    def take(self) -> Iterable[Match]:
-        """All of them; from now on there are none."""
-        taken = self._matches.values()
-        self._matches = {}
-        self._services.clear()
-        for match in taken:
-            self.samples.put_into(match)
-        self.samples.age()
-        return taken
-
-
-class LevelMatches:
-    """Records of levels. It costs next to nothing to add services that are known: that is done for every block."""
+    It costs next to nothing to add services that are known: that is done for every look.
+    """
 
     def __init__(self, slot: Slot, named: Collection[str]) -> None:
         self.samples = Samples(slot)
@@ -106,48 +82,52 @@ class LevelMatches:
         self._begin()
 
     def _begin(self) -> None:
+        self._estimated: set[str] = set()
         self._records: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._known: defaultdict[str, dict[str, Match]] = defaultdict(dict)
 
-    def unsampled(self, level: str, services: Set[str]) -> Set[str]:
+    def unsampled(self, name: str, services: Set[str]) -> Set[str]:
         """The services that a sample is wanted of."""
-        if services <= self._known[level].keys():
+        if services <= self._known[name].keys():
             return frozenset()
-        return {service for service in services if self.samples.wants(level, service)}
+        return {service for service in services if self.samples.wants(name, service)}
 
-    def add(self, level: str, records: Mapping[str, int], samples: Mapping[str, str], now_ns: int) -> None:
-        """Take note of records of a level."""
-        if not records.keys() <= self._known[level].keys():
-            records = self._begin_services(level, records, samples, now_ns)
-        self._records[level].update(records)
+    def add(self, found: Found, now_ns: int) -> None:
+        """Take note of records of a name."""
+        name, records, _, is_estimated = found
+        if not records.keys() <= self._known[name].keys():
+            records = self._begin_services(found, now_ns)
+        self._records[name].update(records)
+        if is_estimated:
+            self._estimated.add(name)
 
-    def _begin_services(
-        self, level: str, records: Mapping[str, int], samples: Mapping[str, str], now_ns: int
-    ) -> Mapping[str, int]:
+    def _begin_services(self, found: Found, now_ns: int) -> Mapping[str, int]:
         """Take note of services that come for the first time; the records by the services that are told apart."""
-        known, kept = self._known[level], Counter[str]()
-        for service, number in records.items():
+        known, kept = self._known[found.name], Counter[str]()
+        for service, number in found.records.items():
             if service not in known and len(known) >= MAX_SERVICES and service not in self._named:
                 self._slot.add(_SERVICES_CUT)
                 service = OTHERS
             if service not in known:
-                known[service] = Match(level, service, 0, now_ns, "")
-                self.samples.keep(level, service, samples.get(service, ""))
+                known[service] = Match(found.name, service, 0, now_ns, "")
+                self.samples.keep(found.name, service, found.samples.get(service, ""))
             kept[service] += number
         return kept
 
     def add_match(self, match: Match) -> None:
-        """Take note of records that are gathered already, `Match.rule` the level."""
+        """Take note of records that are gathered already."""
         samples = {match.service: match.sample} if match.sample else {}
-        self.add(match.rule, {match.service: match.count}, samples, match.first_received_ns)
+        found = Found(match.rule, {match.service: match.count}, samples, match.estimated)
+        self.add(found, match.first_received_ns)
 
     def take(self) -> list[Match]:
-        """All of them, `Match.rule` the level; from now on there are none."""
-        for level, counts in self._records.items():
+        """All of them, `Match.rule` the name; from now on there are none."""
+        for name, counts in self._records.items():
             for service, records in counts.items():
-                self._known[level][service].count = records
+                self._known[name][service].count = records
         taken = [match for known in self._known.values() for match in known.values()]
         for match in taken:
+            match.estimated = match.rule in self._estimated
             self.samples.put_into(match)
         self.samples.age()
         self._begin()

@@ -12,8 +12,7 @@ service, to find the lines, and 0.5 us more for each of these, to decode it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 import numpy as np
 
@@ -21,24 +20,17 @@ from formats.cores import Numbers, Texts
 from formats.levels import LEVELS
 from ingestd.observe.block import Block, field_decoder
 from ingestd.observe.condition import Condition
+from ingestd.observe.gathered import Found
 from ingestd.observe.messages import Match
 from ingestd.observe.search import Search
 
-#: Whether a sample is wanted of a rule and a service.
-WantsSample = Callable[[str, str], bool]
+#: Of which of these services a sample is wanted, of a rule or a level.
+Unsampled = Callable[[str, Set[str]], Set[str]]
 
 
 def from_level(level: str) -> tuple[str, ...]:
     """That level and those above it; all of them where it is empty."""
     return LEVELS[LEVELS.index(level) if level else 0 :]
-
-
-class LevelCount(NamedTuple):
-    """Records of one level in a block, by service, and samples of some of these."""
-
-    level: str
-    records: Mapping[str, int]
-    samples: Mapping[str, str]
 
 
 class LevelMatcher:
@@ -60,8 +52,8 @@ class LevelMatcher:
         """Whether there is anything to look for."""
         return bool(self._rules)
 
-    def look(self, block: Block, unsampled: Callable[[str, Set[str]], Set[str]]) -> list[LevelCount]:
-        """The records of the levels asked for; `unsampled` are the services of a level that samples are wanted of."""
+    def look(self, block: Block, unsampled: Unsampled) -> list[Found]:
+        """The records of the levels asked for, by level."""
         found = []
         for level, records in block.count(self._services).items():
             services = self._services[level]
@@ -70,7 +62,7 @@ class LevelMatcher:
             samples = {
                 service: block.sample_of(level, service) for service in unsampled(level, records.keys())
             }
-            found.append(LevelCount(level, records, samples))
+            found.append(Found(level, records, samples))
         return found
 
     def of_rules(self, by_level: Iterable[Match]) -> list[Match]:
@@ -105,11 +97,11 @@ class PatternMatcher:
         """Whether there is anything to look for."""
         return bool(self._groups)
 
-    def look(self, block: Block, received_ns: int, wants_sample: WantsSample) -> Iterator[Match]:
-        """What is found in a block."""
+    def look(self, block: Block, unsampled: Unsampled) -> Iterator[Found]:
+        """What is found in a block, by rule."""
         for group in self._groups:
             if group.concerns(block):
-                yield from group.look(block, received_ns, wants_sample)
+                yield from group.look(block, unsampled)
 
 
 class _Group:
@@ -125,23 +117,26 @@ class _Group:
 
     def concerns(self, block: Block) -> bool:
         """Whether the block can have what is asked for."""
-        return not block.levels.keys().isdisjoint(self._levels) and not (
+        return not block.levels.isdisjoint(self._levels) and not (
             self._service and self._service not in block.services
         )
 
-    def look(self, block: Block, received_ns: int, wants_sample: WantsSample) -> Iterator[Match]:
+    def look(self, block: Block, unsampled: Unsampled) -> Iterator[Found]:
         numbers, texts = self._texts(block)
-        for pattern, places, searched in self._search.find(texts) if len(texts) else ():
-            member = self._members[pattern]
+        asked = len(texts)
+        for pattern, places, searched in self._search.find(texts) if asked else ():
+            rule = self._members[pattern].rule
             found = np.array(places) if numbers is None else numbers[places]
             services = block.services_of(found)
-            for service, records in Counter(services).items():
-                sample = ""
-                if wants_sample(member.rule, service):
-                    sample = block.sample(int(found[services.index(service)]))
-                if searched < len(texts):
-                    records = round(records / searched * len(texts))
-                yield Match(member.rule, service, records, received_ns, sample, searched < len(texts))
+            records: dict[str, int] = Counter(services)
+            samples = {
+                service: block.sample(int(found[services.index(service)]))
+                for service in unsampled(rule, records.keys())
+            }
+            is_estimated = searched < asked
+            if is_estimated:
+                records = {service: round(count / searched * asked) for service, count in records.items()}
+            yield Found(rule, records, samples, is_estimated)
 
     def _texts(self, block: Block) -> tuple[Numbers, Texts]:
         """The records that come into question, and their values."""

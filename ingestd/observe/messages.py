@@ -1,4 +1,4 @@
-"""What a worker tells the sidecar, some ten times a second and only if there is something to tell.
+"""What a worker tells the sidecar, some five times a second and only if there is something to tell.
 
 Everything here was gathered over many blocks and is bounded, whatever the senders do: so many matches, services, nodes
 and examples per message, each text cut. Counters are not here: they are in shared memory (ingestd.stats).

@@ -1,4 +1,4 @@
-"""What one worker notices, gathered over many blocks and told to the sidecar some ten times a second.
+"""What one worker notices, gathered over many blocks and told to the sidecar some five times a second.
 
     take      a block of a stream is received (sight.py)
     sight     what is seen of a numbered batch is kept apart, until `take_in`: it is received
@@ -24,7 +24,7 @@ from ingestd.observe.messages import SAMPLE_BYTES, Heartbeat, Observation, Rejec
 from ingestd.observe.sight import Rules, Sight
 from ingestd.stats import OBSERVED, Slot, index
 
-FLUSH_S: Final = 0.1
+FLUSH_S: Final = 0.2
 
 #: Nodes and their services with a heartbeat, between two observations.
 MAX_HEARTBEATS: Final = 10_000

@@ -14,8 +14,8 @@ from ingestd.observe.gathered import MAX_SERVICES
 from ingestd.observe.messages import OTHERS
 from ingestd.stats import Slot, index
 
-#: Between two observations, which are a tenth of a second apart.
-COUNTED_RECORDS: Final = 2_000
+#: Between two observations, which are a fifth of a second apart.
+COUNTED_RECORDS: Final = 4_000
 COUNT_EVERY: Final = 32
 
 _CUT: Final = index("ingestd_observations_cut_total", "service")

@@ -17,15 +17,15 @@ from formats.cores import NO_COLUMNS
 from formats.record import Encoded
 from ingestd.observe.block import Block
 from ingestd.observe.condition import Condition
-from ingestd.observe.gathered import LevelMatches, RuleMatches
+from ingestd.observe.gathered import Matches
 from ingestd.observe.matcher import LevelMatcher, PatternMatcher
 from ingestd.observe.messages import Match
 from ingestd.observe.services import ServiceCounts
 from ingestd.stats import Slot
 
 #: So many records are looked at together, or so many bytes of their lines.
-_ENOUGH: Final = 8192
-_ENOUGH_BYTES: Final = 1 << 21
+_ENOUGH: Final = 16_384
+_ENOUGH_BYTES: Final = 1 << 22
 
 
 class Rules:
@@ -44,8 +44,8 @@ class Sight:
     def __init__(self, rules: Rules, slot: Slot, before: Sight | None = None) -> None:
         self._rules = rules
         self._before = before
-        self._levels = LevelMatches(slot, rules.named)
-        self._patterns = RuleMatches(slot, rules.named)
+        self._levels = Matches(slot, rules.named)
+        self._patterns = Matches(slot, rules.named)
         self._waiting: list[Encoded] = []
         self._records = 0  # that wait, and the bytes of their lines
         self._bytes = 0
@@ -73,26 +73,24 @@ class Sight:
         block = Block(waiting)
         for encoded in waiting:
             encoded.columns = NO_COLUMNS
-        for level, records, samples in self._rules.levels.look(block, self.unsampled):
-            self._levels.add(level, records, samples, self._since_ns)
-        for match in self._rules.patterns.look(block, self._since_ns, self.wants_sample):
-            self._patterns.add(match)
+        for found in self._rules.levels.look(block, self._unsampled_levels):
+            self._levels.add(found, self._since_ns)
+        for found in self._rules.patterns.look(block, self._unsampled_patterns):
+            self._patterns.add(found, self._since_ns)
 
     def _look_at_waiting(self) -> None:
         if self._waiting:
             self._look()
 
-    def unsampled(self, level: str, services: Set[str]) -> Set[str]:
-        """The services of which a sample is wanted."""
+    def _unsampled_levels(self, level: str, services: Set[str]) -> Set[str]:
         if self._before is not None:
-            services = self._before.unsampled(level, services)
+            services = self._before._unsampled_levels(level, services)
         return self._levels.unsampled(level, services)
 
-    def wants_sample(self, rule: str, service: str) -> bool:
-        """Whether a sample of these is wanted."""
-        if self._before is not None and not self._before.wants_sample(rule, service):
-            return False
-        return self._patterns.samples.wants(rule, service)
+    def _unsampled_patterns(self, rule: str, services: Set[str]) -> Set[str]:
+        if self._before is not None:
+            services = self._before._unsampled_patterns(rule, services)
+        return self._patterns.unsampled(rule, services)
 
     def take_in(self, other: Sight) -> None:
         """What that one has seen is received."""
@@ -100,7 +98,7 @@ class Sight:
         for match in other._levels.take():
             self._levels.add_match(match)
         for match in other._patterns.take():
-            self._patterns.add(match)
+            self._patterns.add_match(match)
         self.services.take_in(other.services)
 
     def take_matches(self) -> list[Match]:
