@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import repeat
 from typing import Final, Protocol, TypeVar
 
@@ -25,6 +26,8 @@ Letters = NDArray[np.uint8]
 SomeNumbers = NDArray[np.int64]
 Numbers = SomeNumbers | None
 
+Ends = NDArray[np.int64]
+
 #: Records by level and service.
 Counts = Mapping[str, Mapping[str, int]]
 
@@ -36,13 +39,15 @@ FEW: Final = 128
 
 
 class Texts:
-    """Texts one behind the other, an LF behind each. `ends` is where these LF stand."""
+    """Texts one behind the other, an LF behind each; in pieces, since to put them together takes as long as to look.
 
-    __slots__ = ("data", "ends")
+    `ends` is where these LF stand in `data`, and found when it is asked for.
+    """
 
-    def __init__(self, data: bytes, ends: NDArray[np.int64]) -> None:
-        self.data = data
-        self.ends = ends
+    def __init__(self, pieces: Sequence[bytes], number: int, find_ends: Callable[[], Ends]) -> None:
+        self.pieces: Sequence[bytes] = pieces
+        self._number = number
+        self._find_ends = find_ends
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Texts:
@@ -51,10 +56,23 @@ class Texts:
         ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _LF)
         if len(ends) != len(texts):  # one has an LF of its own
             ends = np.cumsum([len(text.encode()) + 1 for text in texts]) - 1
-        return cls(data, ends)
+        return cls.ending_at(data, ends)
+
+    @classmethod
+    def ending_at(cls, data: bytes, ends: Ends) -> Texts:
+        """Texts that are in one piece, and their ends."""
+        return cls([data], len(ends), lambda: ends)
+
+    @cached_property
+    def data(self) -> bytes:
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+
+    @cached_property
+    def ends(self) -> Ends:
+        return self._find_ends()
 
     def __len__(self) -> int:
-        return len(self.ends)
+        return self._number
 
     def __getitem__(self, number: int) -> bytes:
         return self.data[self._start(number) : self.ends[number]]
@@ -62,7 +80,7 @@ class Texts:
     def part(self, start: int, stop: int) -> Texts:
         """Those from the number `start` to before `stop`."""
         first, last = self._start(start), self._start(stop)
-        return Texts(self.data[first:last], self.ends[start:stop] - first)
+        return Texts.ending_at(self.data[first:last], self.ends[start:stop] - first)
 
     def to_list(self) -> list[str]:
         return [self[number].decode() for number in range(len(self))]
@@ -188,9 +206,13 @@ class Joined:
         found = [part.messages(own) for part, own in self._split(numbers)]
         if len(found) == 1:
             return found[0]
-        starts = np.cumsum([0, *(len(texts.data) for texts in found)])
-        ends = [texts.ends + start for texts, start in zip(found, starts, strict=False)]
-        return Texts(b"".join([texts.data for texts in found]), np.concatenate(ends or [starts[:0]]))
+
+        def find_ends() -> Ends:
+            starts = np.cumsum([0, *(len(texts.data) for texts in found)])
+            ends = [texts.ends + start for texts, start in zip(found, starts, strict=False)]
+            return np.concatenate(ends or [starts[:0]])
+
+        return Texts([piece for texts in found for piece in texts.pieces], sum(map(len, found)), find_ends)
 
     def numbers(self, levels: Collection[str], service: str | None = None) -> SomeNumbers:
         if len(self._parts) == 1:

@@ -15,6 +15,8 @@ from formats.record import Encoded
 
 _LETTERS = np.frombuffer("".join(level[0] for level in LEVELS).encode(), np.uint8)
 
+_MOST_PIECES = 64  # to be looked at one by one: each takes as long as a hundred records
+
 
 class Summed(NamedTuple):
     """What was counted of the records of a block (kernel/summary.pxd)."""
@@ -36,8 +38,8 @@ class Made(NamedTuple):
     lines: bytes
     records: int
     summed: Summed
-    columns: tuple[bytes, bytes]
-    """Spans and texts (kernel/spans.pxd); empty where they were not asked for."""
+    columns: tuple[bytes, bytes, bytes, bool]
+    """Kinds, spans, texts, and whether these have escapes (kernel/spans.pxd); empty where they were not asked for."""
 
 
 class SpannedColumns:
@@ -46,7 +48,7 @@ class SpannedColumns:
     __slots__ = ("_parts", "_records")
 
     def __init__(self, made: Made) -> None:
-        self._parts = [(made.lines, *made.columns, list(made.summed.services))]
+        self._parts = [(made.lines, list(made.summed.services), *made.columns)]
         self._records = made.records
 
     def __len__(self) -> int:
@@ -67,8 +69,12 @@ class SpannedColumns:
         return spans.services(self._parts, _bytes_of(numbers))
 
     def messages(self, numbers: Numbers) -> Texts:
-        data, ends = spans.messages(self._parts, _bytes_of(numbers))
-        return Texts(data, np.frombuffer(ends, np.int64))
+        if numbers is not None or (pieces := spans.texts(self._parts)) is None:
+            data, ends = spans.messages(self._parts, _bytes_of(numbers))
+            return Texts.ending_at(data, np.frombuffer(ends, np.int64))
+        if len(pieces) > _MOST_PIECES:
+            pieces = [b"".join(pieces)]
+        return Texts(pieces, self._records, lambda: np.frombuffer(spans.ends(self._parts), np.int64))
 
     def count(self, levels: Collection[str]) -> Counts:
         return spans.count(self._parts, levels)
@@ -89,7 +95,7 @@ def _bytes_of(numbers: Numbers) -> bytes | None:
 
 
 SummedFields = tuple[list[int], bytes, bytes, list[bytes], dict[str, None]]
-MadeFields = tuple[bytes, int, SummedFields, tuple[bytes, bytes]]
+MadeFields = tuple[bytes, int, SummedFields, tuple[bytes, bytes, bytes, bool]]
 
 
 def encoded(format: str, fields: MadeFields | None) -> Encoded | None:
@@ -102,7 +108,7 @@ def encoded(format: str, fields: MadeFields | None) -> Encoded | None:
     if not all(timestamps.is_hour(hour.decode()) for hour in summed.hours):
         return None
     counts = {level: number for level, number in zip(LEVELS, summed.levels, strict=True) if number}
-    columns: Columns = SpannedColumns(made) if any(made.columns) else NO_COLUMNS
+    columns: Columns = SpannedColumns(made) if made.columns[0] else NO_COLUMNS
     return Encoded(
         format,
         [made.lines],

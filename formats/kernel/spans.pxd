@@ -16,13 +16,15 @@ cdef struct Span:  # of a record: where in the lines its service and its message
     int32_t message_start
     int32_t message_end
     int32_t text_end
+
+cdef struct Kind:  # of a record, apart since these are looked through
     unsigned char level  # which of formats.levels.LEVELS
     unsigned char place  # of the service, as `Summary.place`
-    unsigned char is_escaped  # the message, as a JSON string is
-    unsigned char zero
 
 cdef struct Columns:
     bint are_wanted
+    bint is_escaped  # a message, as a JSON string is
+    Out kinds
     Out spans
     Out texts  # the messages, with an LF behind each
 
@@ -30,7 +32,9 @@ cdef struct Columns:
 cdef inline int begin_columns(Columns* columns, bint are_wanted, Py_ssize_t size) except -1:
     """For a block of so many bytes. Whatever happens then, `drop_columns` must be called. Raises MemoryError."""
     columns.are_wanted = are_wanted
-    columns.spans.data = columns.texts.data = NULL
+    columns.is_escaped = False
+    columns.kinds.data = columns.spans.data = columns.texts.data = NULL
+    begin(&columns.kinds, (size >> 6) * are_wanted)
     begin(&columns.spans, (size >> 2) * are_wanted)
     begin(&columns.texts, (size >> 1) * are_wanted)
     return 0
@@ -48,20 +52,21 @@ cdef inline int add_span(Columns* columns, Span* span, int level, const Summary*
     put(&columns.texts, message, size)
     span.text_end = <int32_t>size_of(&columns.texts)
     put_byte(&columns.texts, c"\n")
-    span.level = <unsigned char>level
-    span.place = summary.place
-    span.is_escaped = memchr(message, c"\\", size) is not NULL
-    span.zero = 0
+    columns.is_escaped |= memchr(message, c"\\", size) is not NULL
     reserve(&columns.spans, sizeof(Span))
     put(&columns.spans, span, sizeof(Span))
+    reserve(&columns.kinds, sizeof(Kind))
+    put_byte(&columns.kinds, <char>level)
+    put_byte(&columns.kinds, <char>summary.place)
     return 0
 
 
 cdef inline tuple finish_columns(Columns* columns):
-    """Spans and texts."""
-    return finish(&columns.spans), finish(&columns.texts)
+    """Kinds, spans, texts, and whether any of these has an escape of JSON."""
+    return finish(&columns.kinds), finish(&columns.spans), finish(&columns.texts), columns.is_escaped
 
 
 cdef inline void drop_columns(Columns* columns) noexcept:
+    drop(&columns.kinds)
     drop(&columns.spans)
     drop(&columns.texts)

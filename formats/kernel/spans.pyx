@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Levels, services and messages of the lines that kernels made, for the records that are asked for.
 
-`parts` are such lines, one behind the other: tuples of lines, spans, texts and the services in the order in which they came.
+`parts` are such lines, one behind the other: tuples of lines, services in the order in which they came, and what
+`spans.finish_columns` told.
 `numbers` are those of records, ascending, as the bytes of int64; they go on from part to part.
 """
 
@@ -21,30 +22,44 @@ _text = msgspec.json.Decoder(str).decode
 
 cdef struct Part:
     const char* lines
-    const char* texts
+    const Kind* kinds
     const Span* spans
+    const char* texts
+    bint is_escaped
     Py_ssize_t records
     Py_ssize_t lines_size
     Py_ssize_t texts_size
 
 cdef struct Record:
     const char* lines
+    const Kind* kind
+    const Span* span
     const char* text
     Py_ssize_t text_size
-    const Span* span
+    bint is_escaped
     Py_ssize_t part
 
 
-cdef inline Part _part(tuple fields):
-    cdef bytes lines = fields[0], spans = fields[1], texts = fields[2]
+cdef inline Part _part(tuple fields) except *:
+    """ValueError: there is not a span to each kind."""
+    cdef bytes lines = fields[0], kinds = fields[2], spans = fields[3], texts = fields[4]
+    cdef Py_ssize_t records = PyBytes_GET_SIZE(kinds) // <Py_ssize_t>sizeof(Kind)
+    if PyBytes_GET_SIZE(spans) != records * <Py_ssize_t>sizeof(Span):
+        raise ValueError(f"{records} records, and {PyBytes_GET_SIZE(spans)} bytes of spans")
     return Part(
         PyBytes_AS_STRING(lines),
-        PyBytes_AS_STRING(texts),
+        <const Kind*>PyBytes_AS_STRING(kinds),
         <const Span*>PyBytes_AS_STRING(spans),
-        PyBytes_GET_SIZE(spans) // <Py_ssize_t>sizeof(Span),
+        PyBytes_AS_STRING(texts),
+        fields[5],
+        records,
         PyBytes_GET_SIZE(lines),
         PyBytes_GET_SIZE(texts),
     )
+
+
+cdef inline Py_ssize_t _records(tuple fields) except -1:
+    return PyBytes_GET_SIZE(<bytes>fields[2]) // <Py_ssize_t>sizeof(Kind)
 
 
 cdef inline int _check(const Part* part, Py_ssize_t number) except -1:
@@ -53,6 +68,7 @@ cdef inline int _check(const Part* part, Py_ssize_t number) except -1:
     cdef Py_ssize_t text_start = 0 if number == 0 else part.spans[number - 1].text_end + 1
     if not (
         0 <= span.service_start <= span.service_end <= part.lines_size
+        and 0 <= span.message_start <= part.lines_size
         and 0 <= text_start <= span.text_end < part.texts_size
     ):
         raise ValueError(f"span {number} is not that of a record here")
@@ -65,10 +81,10 @@ cdef bytes _found(list parts, bytes numbers):
     cdef const int64_t* wanted = NULL if numbers is None else <const int64_t*>PyBytes_AS_STRING(numbers)
     cdef bytes found
     cdef Record* record
-    cdef Part part = Part(NULL, NULL, NULL, 0, 0, 0)
+    cdef Part part = Part(NULL, NULL, NULL, NULL, False, 0, 0, 0)
     if numbers is None:
         for fields in parts:
-            count += PyBytes_GET_SIZE(<bytes>fields[1]) // <Py_ssize_t>sizeof(Span)
+            count += _records(fields)
     else:
         count = PyBytes_GET_SIZE(numbers) // <Py_ssize_t>sizeof(int64_t)
     found = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(Record))
@@ -85,14 +101,20 @@ cdef bytes _found(list parts, bytes numbers):
         _check(&part, number)
         start = 0 if number == 0 else part.spans[number - 1].text_end + 1
         record[index] = Record(
-            part.lines, part.texts + start, part.spans[number].text_end - start, &part.spans[number], next_part - 1
+            part.lines,
+            &part.kinds[number],
+            &part.spans[number],
+            part.texts + start,
+            part.spans[number].text_end - start,
+            part.is_escaped,
+            next_part - 1,
         )
     return found
 
 
-cdef inline str _service(const char* lines, const Span* span, list names):
-    if span.place != NO_PLACE and span.place < len(names):
-        return names[span.place]
+cdef inline str _service(const char* lines, const Kind* kind, const Span* span, list names):
+    if kind.place != NO_PLACE and kind.place < len(names):
+        return names[kind.place]
     return _decoded(lines + span.service_start, span.service_end - span.service_start)
 
 
@@ -103,38 +125,31 @@ def services(list parts not None, bytes numbers):
     cdef Py_ssize_t index
     cdef list services = []
     for index in range(PyBytes_GET_SIZE(found) // <Py_ssize_t>sizeof(Record)):
-        services.append(_service(record[index].lines, record[index].span, parts[record[index].part][3]))
+        names = parts[record[index].part][1]
+        services.append(_service(record[index].lines, record[index].kind, record[index].span, names))
     return services
 
 
 def levels(list parts not None):
     """The levels of all records, a byte each: which of `formats.levels.LEVELS`."""
-    cdef bytes found = _found(parts, None)
-    cdef const Record* record = <const Record*>PyBytes_AS_STRING(found)
-    cdef Py_ssize_t index, count = PyBytes_GET_SIZE(found) // <Py_ssize_t>sizeof(Record)
-    cdef bytes levels = PyBytes_FromStringAndSize(NULL, count)
-    cdef char* level = PyBytes_AS_STRING(levels)
-    for index in range(count):
-        level[index] = <char>record[index].span.level
-    return levels
+    return b"".join([fields[2][::2] for fields in parts])
 
 
 def count(list parts not None, levels):
     """How many records of these levels each service has, where it has any: `cores.Counts`."""
-    cdef Py_ssize_t records[LEVELS][NO_PLACE + 1]
+    cdef int32_t records[LEVELS][NO_PLACE + 1]
     cdef Part part
-    cdef const Span* span
     cdef Py_ssize_t index
     cdef int level, place
     cdef list names
     cdef dict counts = {}
     for fields in parts:
         part = _part(fields)
-        names = fields[3]
+        names = fields[1]
         memset(records, 0, sizeof(records))
         for index in range(part.records):
-            if part.spans[index].level < LEVELS:
-                records[part.spans[index].level][part.spans[index].place] += 1
+            if part.kinds[index].level < LEVELS:
+                records[part.kinds[index].level][part.kinds[index].place] += 1
         for level in range(LEVELS):
             if _LEVELS[level] not in levels:
                 continue
@@ -143,10 +158,9 @@ def count(list parts not None, levels):
                     _add(counts, level, names[place], records[level][place])
             if records[level][NO_PLACE]:
                 for index in range(part.records):
-                    span = &part.spans[index]
-                    if span.level == level and span.place == NO_PLACE:
+                    if part.kinds[index].level == level and part.kinds[index].place == NO_PLACE:
                         _check(&part, index)
-                        _add(counts, level, _service(part.lines, span, names), 1)
+                        _add(counts, level, _service(part.lines, &part.kinds[index], &part.spans[index], names), 1)
     return counts
 
 
@@ -159,10 +173,9 @@ cdef int _add(dict counts, int level, str service, Py_ssize_t records) except -1
 def numbers(list parts not None, levels, service):
     """The numbers of the records of these levels and of the service, of all services where it is None."""
     cdef Part part
-    cdef const Span* span
     cdef Py_ssize_t index, first = 0, most = 0
-    cdef bint is_level[256]
-    cdef int place = NO_PLACE
+    cdef unsigned char is_level[256]
+    cdef int place
     cdef bytes found
     cdef int64_t* number
     cdef list names
@@ -170,27 +183,38 @@ def numbers(list parts not None, levels, service):
     for index in range(LEVELS):
         is_level[index] = _LEVELS[index] in levels
     for fields in parts:
-        most += PyBytes_GET_SIZE(<bytes>fields[1]) // <Py_ssize_t>sizeof(Span)
-    found = PyBytes_FromStringAndSize(NULL, most * <Py_ssize_t>sizeof(int64_t))
+        most += _records(fields)
+    found = PyBytes_FromStringAndSize(NULL, (most + 1) * <Py_ssize_t>sizeof(int64_t))
     number = <int64_t*>PyBytes_AS_STRING(found)
     for fields in parts:
         part = _part(fields)
-        names = fields[3]
-        if service is not None:
-            place = min(names.index(service), NO_PLACE) if service in names else -1
-            place = NO_PLACE if place >= MOST_SERVICES else place
-        for index in range(part.records if place >= 0 else 0):
-            span = &part.spans[index]
-            if not is_level[span.level] or (service is not None and span.place != place):
-                continue
-            if service is not None and place == NO_PLACE:
-                _check(&part, index)
-                if _service(part.lines, span, names) != service:
-                    continue
-            number[0] = first + index
-            number += 1
+        names = fields[1]
+        if service is None:
+            for index in range(part.records):  # without a branch, which would go this way and that
+                number[0] = first + index
+                number += is_level[part.kinds[index].level]
+        elif service in names and names.index(service) < MOST_SERVICES:
+            place = names.index(service)
+            for index in range(part.records):
+                number[0] = first + index
+                number += is_level[part.kinds[index].level] & (part.kinds[index].place == place)
+        elif service in names:
+            for index in range(part.records):
+                if is_level[part.kinds[index].level] and part.kinds[index].place == NO_PLACE:
+                    _check(&part, index)
+                    if _service(part.lines, &part.kinds[index], &part.spans[index], names) == service:
+                        number[0] = first + index
+                        number += 1
         first += part.records
     return found[: <char*>number - PyBytes_AS_STRING(found)]
+
+
+def texts(list parts not None):
+    """All messages as they were gathered, each with an LF behind it; None where one has an escape."""
+    for fields in parts:
+        if fields[5]:
+            return None
+    return [fields[4] for fields in parts]
 
 
 def messages(list parts not None, bytes numbers):
@@ -198,8 +222,6 @@ def messages(list parts not None, bytes numbers):
 
     The positions are int64. IndexError: there is no such record.
     """
-    if numbers is None and (as_they_stand := _all_messages(parts)) is not None:
-        return as_they_stand
     cdef bytes found = _found(parts, numbers)
     cdef const Record* record = <const Record*>PyBytes_AS_STRING(found)
     cdef Py_ssize_t count = PyBytes_GET_SIZE(found) // <Py_ssize_t>sizeof(Record)
@@ -212,7 +234,7 @@ def messages(list parts not None, bytes numbers):
     begin(&out, room)
     try:
         for index in range(count):
-            if not record[index].span.is_escaped:
+            if not record[index].is_escaped:
                 put(&out, record[index].text, record[index].text_size)
             else:
                 text = _decoded(record[index].text, record[index].text_size).encode()
@@ -224,28 +246,23 @@ def messages(list parts not None, bytes numbers):
         drop(&out)
 
 
-cdef tuple _all_messages(list parts):
-    """All of them as they stand there; None where one is written with an escape."""
+def ends(list parts not None):
+    """Where the LF of each message stands, in int64, if the texts are put together."""
     cdef Part part
     cdef Py_ssize_t index, count = 0, base = 0
-    cdef bint is_escaped = False
     cdef bytes ends
     cdef int64_t* end
     for fields in parts:
-        count += _part(fields).records
+        count += _records(fields)
     ends = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(int64_t))
     end = <int64_t*>PyBytes_AS_STRING(ends)
     for fields in parts:
         part = _part(fields)
         for index in range(part.records):
-            _check(&part, index)
-            is_escaped |= part.spans[index].is_escaped
-            end[0] = base + part.spans[index].text_end
-            end += 1
+            end[index] = base + part.spans[index].text_end
+        end += part.records
         base += part.texts_size
-    if is_escaped:
-        return None
-    return b"".join([fields[2] for fields in parts]), ends
+    return ends
 
 
 def line(list parts not None, Py_ssize_t number):

@@ -80,7 +80,8 @@ class Search:
     def _occurs(self, texts: Texts) -> bool:
         """Whether any pattern occurs: mostly none, which is told at several times the speed of where they do."""
         try:
-            self._first.scan(texts.data, match_event_handler=_stop)
+            for piece in texts.pieces:
+                self._first.scan(piece, match_event_handler=_stop)
         except hyperscan.ScanTerminated:
             return True
         return False
