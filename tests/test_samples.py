@@ -25,6 +25,13 @@ def test_formats_and_workers_have_cells_of_their_own() -> None:
     assert samples.read() == {"json": '{"worker":0}', "raw": '{"worker":1}'}
 
 
+def test_of_several_workers_the_latest_is_shown() -> None:
+    samples = Samples(2)
+    for seconds, worker in ((2, 0), (3, 1), (4, 0), (5, 0), (6, 1)):
+        Sampler(samples, worker).offer("json", [b"%d\n" % seconds], seconds * SECOND_NS)
+        assert samples.read() == {"json": str(seconds)}
+
+
 def test_a_long_record_is_cut_and_a_shorter_one_leaves_nothing_of_it() -> None:
     samples = Samples(1)
     sampler = Sampler(samples, 0)
@@ -39,5 +46,5 @@ def test_a_cell_that_its_writer_left_half_written_is_passed_over() -> None:
     Sampler(samples, 1).offer("json", [b"whole\n"], SECOND_NS)
     samples._map[0] = 1  # worker 0 died while it wrote its first cell
     assert samples.read() == {"json": "whole"}
-    Sampler(samples, 0).offer("json", [b"successor\n"], SECOND_NS)
+    Sampler(samples, 0).offer("json", [b"successor\n"], 2 * SECOND_NS)
     assert samples.read() == {"json": "successor"}
