@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 from functools import cached_property
 from typing import Any, Final
 
@@ -96,10 +96,17 @@ class Block:
         """One record as it is stored, cut."""
         return self._line(number)[:-1][:SAMPLE_BYTES].decode(errors="ignore")
 
-    def sample_of(self, level: str, service: str) -> str:
-        """A record of this level and service; there is one."""
-        numbers = self.of_service((level,), service)
-        return self.sample(0 if numbers is None else int(numbers[0]))
+    def samples_of(self, level: str, services: Set[str]) -> dict[str, str]:
+        """A record of this level of each of the services; there is one. In one pass, however many these are."""
+        if not services:
+            return {}
+        numbers = self.of_levels((level,))
+        firsts = first_places(self.services_of(numbers))
+        places = [(service, firsts[service]) for service in services]
+        return {
+            service: self.sample(place if numbers is None else int(numbers[place]))
+            for service, place in places
+        }
 
     @property
     def _lines(self) -> bytes:
@@ -115,6 +122,11 @@ class Block:
             self._ends = lines.ends(self._lines)
         start = int(self._ends[number - 1]) if number else 0
         return self._lines[start : int(self._ends[number])]
+
+
+def first_places(services: Sequence[str]) -> dict[str, int]:
+    """Where each of them comes first."""
+    return dict(zip(reversed(services), range(len(services) - 1, -1, -1), strict=True))
 
 
 class _Decoded(Apart):

@@ -18,7 +18,7 @@ import numpy as np
 
 from formats.cores import Numbers, Texts
 from formats.levels import LEVELS
-from ingestd.observe.block import Block, field_decoder
+from ingestd.observe.block import Block, field_decoder, first_places
 from ingestd.observe.condition import Condition
 from ingestd.observe.gathered import Found
 from ingestd.observe.messages import Match
@@ -59,9 +59,7 @@ class LevelMatcher:
             services = self._services[level]
             if services and services.isdisjoint(records):
                 continue
-            samples = {
-                service: block.sample_of(level, service) for service in unsampled(level, records.keys())
-            }
+            samples = block.samples_of(level, unsampled(level, records.keys()))
             found.append(Found(level, records, samples))
         return found
 
@@ -129,10 +127,10 @@ class _Group:
             found = np.array(places) if numbers is None else numbers[places]
             services = block.services_of(found)
             records: dict[str, int] = Counter(services)
-            samples = {
-                service: block.sample(int(found[services.index(service)]))
-                for service in unsampled(rule, records.keys())
-            }
+            samples = {}
+            if wanted := unsampled(rule, records.keys()):
+                firsts = first_places(services)
+                samples = {service: block.sample(int(found[firsts[service]])) for service in wanted}
             is_estimated = searched < asked
             if is_estimated:
                 records = {service: round(count / searched * asked) for service, count in records.items()}

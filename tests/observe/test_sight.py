@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from formats import FORMATS
@@ -91,3 +92,17 @@ def test_a_batch_takes_no_sample_that_is_there() -> None:
     samples = {(match.rule, match.service): match.sample for match in batch.take_matches()}
     assert samples["errors", "api"] == samples["full", "api"] == ""
     assert samples["errors", "db"]
+
+
+def test_samples_of_thousands_of_services_are_theirs() -> None:
+    seen = sight()
+    for part in range(3):
+        records = [
+            record("ERROR", f"s{number}", f"no space left {number}") for number in range(part, 3000, 3)
+        ]
+        seen.add(encoded(records))
+    for match in seen.take_matches():
+        if match.sample:
+            stored = json.loads(match.sample)
+            assert stored["service"] == match.service
+            assert stored["message"] == f"no space left {match.service[1:]}"
