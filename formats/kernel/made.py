@@ -79,8 +79,8 @@ class SpannedColumns:
     def count(self, levels: Collection[str]) -> Counts:
         return spans.count(self._parts, levels)
 
-    def line(self, number: int) -> bytes:
-        return spans.line(self._parts, number)
+    def lines(self, numbers: Numbers) -> bytes:
+        return spans.lines(self._parts, _bytes_of(numbers))
 
     def append(self, columns: Columns) -> bool:
         if not isinstance(columns, SpannedColumns):

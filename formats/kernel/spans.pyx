@@ -265,15 +265,19 @@ def ends(list parts not None):
     return ends
 
 
-def line(list parts not None, Py_ssize_t number):
-    """A record as it is stored, with its LF. IndexError: there is no such record."""
-    cdef int64_t wanted = number
-    cdef bytes found = _found(parts, PyBytes_FromStringAndSize(<char*>&wanted, sizeof(wanted)))
+def lines(list parts not None, bytes numbers):
+    """These records as they are stored, each with its LF. IndexError: there is no such record."""
+    cdef bytes found = _found(parts, numbers)
     cdef const Record* record = <const Record*>PyBytes_AS_STRING(found)
-    cdef bytes lines = parts[record.part][0]
-    cdef Py_ssize_t start = lines.rfind(b"\n", 0, record.span.message_start) + 1
-    cdef Py_ssize_t end = lines.find(b"\n", start) + 1
-    return lines[start : end or PyBytes_GET_SIZE(lines)]
+    cdef Py_ssize_t index, start, end
+    cdef bytes text
+    cdef list lines = []
+    for index in range(PyBytes_GET_SIZE(found) // <Py_ssize_t>sizeof(Record)):
+        text = parts[record[index].part][0]
+        start = text.rfind(b"\n", 0, record[index].span.message_start) + 1
+        end = text.find(b"\n", start) + 1
+        lines.append(text[start:end])
+    return b"".join(lines)
 
 
 cdef inline str _decoded(const char* data, Py_ssize_t size):

@@ -89,12 +89,12 @@ class Block:
     def fields_of(self, numbers: Numbers, decoder: msgspec.json.Decoder[Any]) -> list[str | None]:
         """The values of a field of these records, of which `decoder` is that of `field_decoder`; what is no text as
         its JSON."""
-        text = self._lines if numbers is None else b"".join(map(self._line, numbers.tolist()))
+        text = self._lines if numbers is None else self._lines_of(numbers)
         return [_text(record.value) for record in decoder.decode_lines(text)]
 
     def sample(self, number: int) -> str:
         """One record as it is stored, cut."""
-        return self._line(number)[:-1][:SAMPLE_BYTES].decode(errors="ignore")
+        return self._lines_of(np.array([number]))[:-1][:SAMPLE_BYTES].decode(errors="ignore")
 
     def samples_of(self, level: str, services: Set[str]) -> dict[str, str]:
         """A record of this level of each of the services; there is one. In one pass, however many these are."""
@@ -114,10 +114,11 @@ class Block:
             self._text = b"".join([chunk for part in self._parts for chunk in part.chunks])
         return self._text
 
+    def _lines_of(self, numbers: cores.SomeNumbers) -> bytes:
+        known = self._columns.lines(numbers)
+        return b"".join(map(self._line, numbers.tolist())) if known is None else known
+
     def _line(self, number: int) -> bytes:
-        line = self._columns.line(number)
-        if line is not None:
-            return line
         if self._ends is None:
             self._ends = lines.ends(self._lines)
         start = int(self._ends[number - 1]) if number else 0

@@ -79,7 +79,9 @@ def check(encoded: Encoded) -> list[Record]:
     assert all(isinstance(record["message"], str) for record in records)
     check_columns(encoded.columns, records)
     if len(encoded.columns) == len(records) > 0:
-        assert encoded.columns.line(len(records) - 1) in (None, output.splitlines(keepends=True)[-1])
+        last = np.array([len(records) - 1])
+        assert encoded.columns.lines(last) in (None, output.splitlines(keepends=True)[-1])
+        assert encoded.columns.lines(None) in (None, output)
     assert all(reject.reason in REASONS and len(reject.detail) <= 200 for reject in encoded.rejects)
     return records
 

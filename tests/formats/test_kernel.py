@@ -91,7 +91,7 @@ def test_columns_of_records_that_are_not_there() -> None:
         with pytest.raises(IndexError, match="no record"):
             encoded.columns.messages(np.array([number]))
         with pytest.raises(IndexError, match="no record"):
-            encoded.columns.line(number)
+            encoded.columns.lines(np.array([number]))
 
 
 def test_columns_of_more_services_than_are_told_apart_at_once() -> None:
@@ -126,8 +126,12 @@ def test_columns_of_blocks_behind_each_other() -> None:
     whole.append(joined)
     check_columns(whole, records)
     for number, record in enumerate(records):
-        stored = whole.line(number)
+        stored = whole.lines(np.array([number]))
         assert stored is None or json.loads(stored) == record
+    assert [json.loads(stored) for stored in (whole.lines(np.array([0, 2, 3])) or b"").splitlines()] == [
+        records[number] for number in (0, 2, 3)
+    ]
+    assert whole.lines(np.array([0, 4])) is None  # of both kinds
 
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
