@@ -30,11 +30,21 @@ Ends = NDArray[np.int64]
 #: Records by level and service.
 Counts = Mapping[str, Mapping[str, int]]
 
-_LF: Final = 0x0A
+#: What may be wanted of a block for who looks for something in it: a bit for each level, in their order, and one for
+#: the messages of all records.
+ALL_LEVELS: Final = (1 << len(LEVELS)) - 1
+MESSAGES: Final = 1 << len(LEVELS)
+
+LF: Final = 0x0A
 _LETTERS: Final = {level: ord(level[0]) for level in LEVELS}
 
 #: Fewer are counted as texts: a call of numpy takes a microsecond.
 FEW: Final = 128
+
+
+def bits_of(levels: Collection[str]) -> int:
+    """What is wanted where these levels are."""
+    return sum(1 << place for place, level in enumerate(LEVELS) if level in levels)
 
 
 class Texts:
@@ -52,7 +62,7 @@ class Texts:
     def of(cls, texts: Sequence[str]) -> Texts:
         """Put texts together."""
         data = "\n".join((*texts, "")).encode()
-        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _LF)
+        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == LF)
         if len(ends) != len(texts):  # one has an LF of its own
             ends = np.cumsum([len(text.encode()) + 1 for text in texts]) - 1
         return cls.ending_at(data, ends)
@@ -61,6 +71,17 @@ class Texts:
     def ending_at(cls, data: bytes, ends: Ends) -> Texts:
         """Texts that are in one piece, and their ends."""
         return cls([data], len(ends), lambda: ends)
+
+    @classmethod
+    def joined(cls, texts: Sequence[Texts]) -> Texts:
+        """Those of each, one behind the other."""
+
+        def find_ends() -> Ends:
+            starts = np.cumsum([0, *(len(each.data) for each in texts)])
+            ends = [each.ends + start for each, start in zip(texts, starts, strict=False)]
+            return np.concatenate(ends or [starts[:0]])
+
+        return cls([piece for each in texts for piece in each.pieces], sum(map(len, texts)), find_ends)
 
     @cached_property
     def data(self) -> bytes:
@@ -111,8 +132,12 @@ class Columns(Protocol):
         """These records as they are stored, each with its LF; None from columns that do not know."""
         ...
 
+    def growing(self) -> Columns:
+        """The same columns, for others to be appended to."""
+        ...
+
     def append(self, columns: Columns) -> bool:
-        """Take over the columns of the records that follow. False: these are of another kind, and are left alone."""
+        """Append those of the records that follow. False: these are of another kind."""
         ...
 
 
@@ -133,6 +158,9 @@ class Apart:
 
     def lines(self, _numbers: Numbers) -> bytes | None:
         return None
+
+    def growing(self: Columns) -> Columns:
+        return self
 
     def append(self, _columns: Columns) -> bool:
         return False
@@ -171,8 +199,13 @@ class Joined:
         self._parts: list[Columns] = []
         self._starts = [0]
 
+    def growing(self) -> Columns:
+        copy = Joined()
+        copy.append(self)
+        return copy
+
     def append(self, columns: Columns) -> bool:
-        """Take over those of the records that follow; there may be none of these."""
+        """Append those of the records that follow; there may be none of these."""
         if isinstance(columns, Joined):
             for part in columns._parts:
                 self.append(part)
@@ -181,7 +214,7 @@ class Joined:
         if self._parts and self._parts[-1].append(columns):
             self._starts[-1] += records
         else:
-            self._parts.append(columns)
+            self._parts.append(columns.growing())
             self._starts.append(self._starts[-1] + records)
         return True
 
@@ -203,15 +236,7 @@ class Joined:
 
     def messages(self, numbers: Numbers) -> Texts:
         found = [part.messages(own) for part, own in self._split(numbers)]
-        if len(found) == 1:
-            return found[0]
-
-        def find_ends() -> Ends:
-            starts = np.cumsum([0, *(len(texts.data) for texts in found)])
-            ends = [texts.ends + start for texts, start in zip(found, starts, strict=False)]
-            return np.concatenate(ends or [starts[:0]])
-
-        return Texts([piece for texts in found for piece in texts.pieces], sum(map(len, found)), find_ends)
+        return found[0] if len(found) == 1 else Texts.joined(found)
 
     def numbers(self, levels: Collection[str], service: str | None = None) -> SomeNumbers:
         if len(self._parts) == 1:
@@ -255,7 +280,7 @@ def pick(column: list[T], numbers: Numbers) -> list[T]:
 def letters_of(levels: Iterable[str]) -> Letters:
     """The letters of levels."""
     joined = np.frombuffer("\n".join(("", *levels)).encode(), np.uint8)
-    return joined[np.flatnonzero(joined == _LF) + 1]
+    return joined[np.flatnonzero(joined == LF) + 1]
 
 
 def tally(letters: Letters) -> dict[str, int]:

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from formats.cores import NO_COLUMNS, Columns, Joined
+from formats.cores import NO_COLUMNS, Columns, Joined, Texts
 from formats.heartbeats import Heartbeat
 
 CORE_FIELDS = ("timestamp", "level", "service", "message")
@@ -64,10 +64,11 @@ class Enrichment:
         self._fields = dict(fields)
         self._heads: dict[tuple[str, Collection[str]], bytes] = {}
 
-    def at(self, received_at: str, service: str, columns: bool = False) -> "Context":
+    def at(self, received_at: str, service: str, columns: int = 0) -> "Context":
         """The enrichment of one block: `received_at` in RFC 3339 with microseconds and Z, the default service.
 
-        With `columns`, a format that has its records in columns, or can make such at no great cost, hands them out.
+        `columns` tells what is wanted of them (formats.cores): a format that has its records in columns, or can make
+        such at no great cost, hands out so much or more.
         """
         return Context(self, received_at, service, columns)
 
@@ -97,7 +98,7 @@ class Context:
 
     __slots__ = ("columns", "enrichment", "received_at", "service")
 
-    def __init__(self, enrichment: Enrichment, received_at: str, service: str, columns: bool = False) -> None:
+    def __init__(self, enrichment: Enrichment, received_at: str, service: str, columns: int = 0) -> None:
         self.columns = columns
         self.enrichment = enrichment
         self.received_at = received_at
@@ -140,8 +141,12 @@ class Encoded(msgspec.Struct, gc=False):
     """What became of a block.
 
     The concatenation of `chunks` is JSON lines, each ended by LF; they are apart so that nothing is copied
-    twice. `first` and `last` are the least and the greatest timestamp, empty when there is no record. `columns`
-    are those of the records, if they were asked for and all parts of the block have them; else they are shorter.
+    twice. `first` and `last` are the least and the greatest timestamp, empty when there is no record.
+
+    What was gathered for who looks for something in the records, if it was wanted:
+    `columns` are those of all records, if all parts of the block have them; else they are shorter.
+    `kept` has the records of the levels that were wanted, and maybe others, if these are not all.
+    `messages` are those of all records, if `columns` are not.
     """
 
     format: str
@@ -154,6 +159,8 @@ class Encoded(msgspec.Struct, gc=False):
     last: str = ""
     rejects: list[Reject] = []
     columns: Columns = NO_COLUMNS
+    kept: "Encoded | None" = None
+    messages: Texts | None = None
     heartbeats: list[Heartbeat] = []
 
     def extend(self, rows: list[Row]) -> None:
@@ -162,6 +169,9 @@ class Encoded(msgspec.Struct, gc=False):
             return
         lines, timestamps, levels, services = zip(*rows, strict=True)
         chunk = b"".join(lines)
+        self.messages = None
+        if self.kept is not None:
+            self.kept.extend(rows)
         self.chunks.append(chunk)
         self.nbytes += len(chunk)
         self.records += len(rows)
@@ -170,7 +180,7 @@ class Encoded(msgspec.Struct, gc=False):
     def append(self, other: "Encoded") -> None:
         """Append what came after."""
         if other.records:
-            self._append_columns(other.columns)
+            self._append_gathered(other)
         self.chunks += other.chunks
         self.nbytes += other.nbytes
         self.records += other.records
@@ -179,11 +189,32 @@ class Encoded(msgspec.Struct, gc=False):
         if other.records:
             self.count(other.levels, other.services, other.first, other.last)
 
-    def _append_columns(self, columns: Columns) -> None:
-        """Before the records themselves are counted."""
+    def _append_gathered(self, other: "Encoded") -> None:
+        """Before the records themselves are."""
         if not self.records:
-            self.columns = columns
-            return
+            self.columns, self.kept, self.messages = other.columns, other.kept, other.messages
+        elif self.kept is None and other.kept is None:
+            self._append_columns(other.columns)
+        else:
+            mine, others = self._all_messages(), other._all_messages()
+            self.messages = None if mine is None or others is None else Texts.joined([mine, others])
+            if self.kept is None:
+                kept = Encoded(self.format)
+                kept.append(self)
+                self.kept = kept
+            self.kept.append(other if other.kept is None else other.kept)
+            self.columns = NO_COLUMNS
+
+    def _all_messages(self) -> Texts | None:
+        if self.messages is None and len(self.columns) == self.records:
+            return self.columns.messages(None)
+        return self.messages
+
+    def let_go(self) -> None:
+        """Of what was gathered."""
+        self.columns, self.kept, self.messages = NO_COLUMNS, None, None
+
+    def _append_columns(self, columns: Columns) -> None:
         if not isinstance(self.columns, Joined):
             joined = Joined()
             joined.append(self.columns)

@@ -107,7 +107,7 @@ class BatchDoor:
         observer = self._pipeline.observer
         self._decoded = decoded = Decoded(observer.sight())
         framer = self._format.framer(self._limit_bytes)
-        context = self._enrichment.at(decoded.received_at, self._pipeline.service, observer.wants_columns)
+        context = self._enrichment.at(decoded.received_at, self._pipeline.service, observer.wanted)
 
         def feed(data: bytes) -> None:
             while block := framer.feed(data):

@@ -1,6 +1,4 @@
 from formats.kernel.avro_program import Program
 from formats.kernel.made import MadeFields
 
-def encode(
-    data: bytes, records: int, program: Program, closing: bytes, with_columns: bool
-) -> MadeFields | None: ...
+def encode(data: bytes, records: int, program: Program, closing: bytes, wanted: int) -> MadeFields | None: ...

@@ -62,10 +62,10 @@ cdef struct Names:
     int number
 
 
-def encode(bytes data not None, Py_ssize_t records, Program program not None, bytes closing not None, bint with_columns):
+def encode(bytes data not None, Py_ssize_t records, Program program not None, bytes closing not None, int wanted):
     """So many records, which must be all that there is, to lines that end in `closing`.
 
-    Returns the fields of `made.Made`, its columns where `with_columns`. None: a record is not whole, lacks a
+    Returns the fields of `made.Made`, its columns of what is `wanted`. None: a record is not whole, lacks a
     core field or says that it is a heartbeat, or something is unusual.
     """
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
@@ -79,7 +79,7 @@ def encode(bytes data not None, Py_ssize_t records, Program program not None, by
     memset(&summary, 0, sizeof(Summary))
     out.data = side.data = NULL
     try:
-        begin_columns(&columns, with_columns, size)
+        begin_columns(&columns, wanted, size)
         begin(&out, (likely if likely < 16 * size else 16 * size) + 4096)
         begin(&side, 1024)
         if not _encode_records(program, data, records, closing, &columns, &out, &side, &summary, services):
@@ -107,7 +107,7 @@ cdef bint _encode_records(
     cdef Names names
     cdef Span place
     cdef Py_ssize_t index, line
-    cdef int level
+    cdef int level = -1
     memset(&clock, 0, sizeof(Clock))
     memset(&other_clock, 0, sizeof(Clock))
     names.number = 0
@@ -134,19 +134,21 @@ cdef bint _encode_records(
             summary.levels[level] += 1
             summary.records += 1
             _put_core(out, core, &clock, level, &place)
-            add_span(columns, &place, level, summary, PyBytes_AS_STRING(<object>out.data) + place.message_start)
             if size_of(side):
                 reserve(out, size_of(side))
                 put(out, PyBytes_AS_STRING(<object>side.data), size_of(side))
                 side.at = PyBytes_AS_STRING(<object>side.data)
                 out.seen |= side.seen
                 side.seen = 0
+        if level < 0:
+            return False
         if out.seen & 0x80:
             if not is_utf8(<Text>PyBytes_AS_STRING(<object>out.data) + line, size_of(out) - line):
                 return False
             out.seen = 0
         reserve(out, PyBytes_GET_SIZE(closing))
         put(out, PyBytes_AS_STRING(closing), PyBytes_GET_SIZE(closing))
+        add_span(columns, &place, level, summary, PyBytes_AS_STRING(<object>out.data), line, size_of(out))
     return at == end
 
 

@@ -8,5 +8,5 @@ def entries(
     tails: tuple[bytes, bytes],
     absent: frozenset[bytes],
     is_json: bool,
-    with_columns: bool,
+    wanted: int,
 ) -> tuple[MadeFields | None, int]: ...

@@ -43,7 +43,7 @@ def entries(
     tuple tails not None,
     frozenset absent not None,
     bint is_json,
-    bint with_columns,
+    int wanted,
 ):
     """The entries of `block`, lines of JSON or not, from `start` on, and where it stopped.
 
@@ -59,7 +59,6 @@ def entries(
     cdef Made made
     cdef Names names
     cdef uint64_t entry = 0
-    cdef Py_ssize_t used
     cdef dict services = {}
     cdef bytes tail, hosted_tail, lines
 
@@ -79,19 +78,19 @@ def entries(
     at = from_ + start
     try:
         begin(&made.lines, 2 * (end - at) + 1024)
-        begin_columns(&made.columns, with_columns, end - at)
+        begin_columns(&made.columns, wanted, end - at)
         while at < end:
             if at[0] == c"\n":
                 at += 1
                 continue
             entry += 1
-            used = size_of(&made.lines)
+            made.line = size_of(&made.lines)
             if is_json:
                 following = put_object(at, end, entry, &made, &names, &shared, services, absent)
             else:
                 following = _put_entry(at, end, entry, &made, &names, &shared, services, absent)
             if following is NULL:
-                made.lines.at = PyBytes_AS_STRING(<object>made.lines.data) + used
+                made.lines.at = PyBytes_AS_STRING(<object>made.lines.data) + made.line
                 break
             at = following
         if made.summary.records == 0:

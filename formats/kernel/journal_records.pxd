@@ -34,6 +34,7 @@ cdef struct Shared:
 
 cdef struct Made:
     Out lines
+    Py_ssize_t line  # where the one begins that is made
     Columns columns
     Summary summary
     Clock clock
@@ -114,7 +115,7 @@ cdef inline int put_core(Made* made, Value* values, const Shared* shared, dict s
             made.last = micros
     made.summary.levels[level] += 1
     made.summary.records += 1
-    add_span(&made.columns, &span, level, &made.summary, PyBytes_AS_STRING(<object>out.data) + span.message_start)
+    add_span(&made.columns, &span, level, &made.summary, PyBytes_AS_STRING(<object>out.data), made.line, size_of(out))
     return 1
 
 

@@ -72,10 +72,10 @@ cdef struct Record:
     Py_ssize_t message_size
 
 
-def enrich(bytes block not None, bytes opening not None, Names absent not None, bint with_columns):
+def enrich(bytes block not None, bytes opening not None, Names absent not None, int wanted):
     """The records of `block`, lines of valid UTF-8, with `opening` in the place of the `{` of each.
 
-    Returns the fields of `made.Made`, its columns where `with_columns`. None: not all lines are records in the
+    Returns the fields of `made.Made`, its columns of what is `wanted`. None: not all lines are records in the
     stored form without any of the fields `absent`, or something is unusual.
     """
     cdef Text start = <Text>PyBytes_AS_STRING(block)
@@ -90,6 +90,8 @@ def enrich(bytes block not None, bytes opening not None, Names absent not None, 
     cdef Summary summary
     cdef Record record = Record(NULL, 0, NULL, 0, NULL, 0)
     cdef char* out
+    cdef char* began
+    cdef char* made
     cdef Span span
     cdef Columns columns
     cdef Py_ssize_t shift
@@ -109,7 +111,7 @@ def enrich(bytes block not None, bytes opening not None, Names absent not None, 
     memset(&summary, 0, sizeof(Summary))
 
     try:
-        begin_columns(&columns, with_columns, size)
+        begin_columns(&columns, wanted, size)
         at = start
         while at < end:
             line = at
@@ -121,6 +123,7 @@ def enrich(bytes block not None, bytes opening not None, Names absent not None, 
             note_service(&summary, services, record.service, record.service_size)
             summary.levels[record.level] += 1
             summary.records += 1
+            began = out
             memcpy(out, head, head_size)
             out += head_size
             shift = (<Text>out - <Text>PyBytes_AS_STRING(lines)) - (line + 1 - start)
@@ -129,12 +132,13 @@ def enrich(bytes block not None, bytes opening not None, Names absent not None, 
             out[0] = c"\n"
             out += 1
             at += 1
-            if with_columns:
+            if wanted:
                 span.service_start = <int32_t>(record.service - start + shift)
                 span.service_end = <int32_t>(span.service_start + record.service_size)
                 span.message_start = <int32_t>(record.message - start + shift)
                 span.message_end = <int32_t>(span.message_start + record.message_size)
-                add_span(&columns, &span, record.level, &summary, <const char*>record.message)
+                made = PyBytes_AS_STRING(lines)
+                add_span(&columns, &span, record.level, &summary, made, began - made, out - made)
         return lines, records, summed_up(&summary, services), finish_columns(&columns)
     finally:
         drop_columns(&columns)

@@ -12,5 +12,5 @@ def encode(
     received_at: bytes,
     rest: bytes,
     added: Added,
-    with_columns: bool,
+    wanted: int,
 ) -> MadeFields | None: ...

@@ -110,11 +110,11 @@ def encode(
     bytes received_at not None,
     bytes rest not None,
     Added added not None,
-    bint with_columns,
+    int wanted,
 ):
     """The records of `block`, `number` frames: `service` and `received_at` where they lack one, and `rest` behind each.
 
-    Returns the fields of `made.Made`, its columns where `with_columns`. None: something is unusual.
+    Returns the fields of `made.Made`, its columns of what is `wanted`. None: something is unusual.
     """
     if not PyBytes_Check(block):
         raise TypeError(f"not bytes: {type(block)}")
@@ -130,7 +130,7 @@ def encode(
     cdef Out out
     cdef Span span
     cdef Columns columns
-    cdef Py_ssize_t room
+    cdef Py_ssize_t room, line
     cdef int level
     cdef dict services = {}
 
@@ -148,7 +148,7 @@ def encode(
         return None
     out.data = NULL
     try:
-        begin_columns(&columns, with_columns, size)
+        begin_columns(&columns, wanted, size)
         begin(&out, size + number * (rest_size + PUNCTUATION // 2) + SLACK)
         while summary.records < number:
             at = read_text(at, end, &message)
@@ -158,13 +158,14 @@ def encode(
             if size_of(&out) + room > LONGEST:
                 return None
             reserve(&out, room)
+            line = size_of(&out)
             level = _put_entry(&out, &entry, defaults, &levels, &summary, services, &span)
             if level < 0:
                 return None
             if not _put_others(&out, &entry, PyBytes_AS_STRING(rest), rest_size, added):
                 return None
             summary.levels[level] += 1
-            add_span(&columns, &span, level, &summary, PyBytes_AS_STRING(<object>out.data) + span.message_start)
+            add_span(&columns, &span, level, &summary, PyBytes_AS_STRING(<object>out.data), line, size_of(&out))
             summary.records += 1
         if at != end:
             return None

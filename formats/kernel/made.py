@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from formats import timestamps
-from formats.cores import NO_COLUMNS, Columns, Counts, Letters, Numbers, SomeNumbers, Texts
+from formats.cores import (
+    ALL_LEVELS,
+    LF,
+    MESSAGES,
+    Columns,
+    Counts,
+    Letters,
+    Numbers,
+    SomeNumbers,
+    Texts,
+)
 from formats.kernel import spans
 from formats.levels import LEVELS
 from formats.record import Encoded
 
 _LETTERS = np.frombuffer("".join(level[0] for level in LEVELS).encode(), np.uint8)
+
+_KIND_BYTES = 2  # of a record (kernel/spans.pxd)
 
 _MOST_PIECES = 64  # to be looked at one by one: each takes as long as a hundred records
 
@@ -32,14 +45,28 @@ class Summed(NamedTuple):
     """In the order in which they came."""
 
 
+class Gathered(NamedTuple):
+    """What was gathered beside the lines (kernel/spans.pxd)."""
+
+    wanted: int
+    """As in `cores`."""
+    lines: bytes
+    """Of the records of the levels that were wanted; empty where these were all, or none."""
+    kinds: bytes
+    spans: bytes
+    texts: bytes
+    """The messages of these records, an LF behind each."""
+    messages: bytes
+    """And so those of all records, where their levels were not all wanted."""
+
+
 class Made(NamedTuple):
     """Lines that a kernel made."""
 
     lines: bytes
     records: int
     summed: Summed
-    columns: tuple[bytes, bytes, bytes, bool]
-    """Kinds, spans, texts, and whether these have escapes (kernel/spans.pxd); empty where they were not asked for."""
+    gathered: Gathered
 
 
 class SpannedColumns:
@@ -47,9 +74,16 @@ class SpannedColumns:
 
     __slots__ = ("_parts", "_records")
 
-    def __init__(self, made: Made) -> None:
-        self._parts = [(made.lines, list(made.summed.services), *made.columns)]
-        self._records = made.records
+    def __init__(self, parts: spans.Parts, records: int) -> None:
+        self._parts = parts
+        self._records = records
+
+    @classmethod
+    def of(cls, lines: bytes, services: list[str], gathered: Gathered) -> SpannedColumns:
+        """What was gathered of these lines."""
+        _, _, kinds, columns, texts, _ = gathered
+        parts = [(lines, services, kinds, columns, texts, b"\\" in texts)]
+        return cls(parts, len(kinds) // _KIND_BYTES)
 
     def __len__(self) -> int:
         return self._records
@@ -82,6 +116,9 @@ class SpannedColumns:
     def lines(self, numbers: Numbers) -> bytes:
         return spans.lines(self._parts, _bytes_of(numbers))
 
+    def growing(self) -> SpannedColumns:
+        return SpannedColumns(list(self._parts), self._records)
+
     def append(self, columns: Columns) -> bool:
         if not isinstance(columns, SpannedColumns):
             return False
@@ -95,21 +132,20 @@ def _bytes_of(numbers: Numbers) -> bytes | None:
 
 
 SummedFields = tuple[list[int], bytes, bytes, list[bytes], dict[str, None]]
-MadeFields = tuple[bytes, int, SummedFields, tuple[bytes, bytes, bytes, bool]]
+MadeFields = tuple[bytes, int, SummedFields, tuple[int, bytes, bytes, bytes, bytes, bytes]]
 
 
 def encoded(format: str, fields: MadeFields | None) -> Encoded | None:
     """The block of a kernel's lines; None if it made none, or one of their hours never was nor will be."""
     if fields is None:
         return None
-    lines, records, summed_fields, columns_ = fields
+    lines, records, summed_fields, gathered_fields = fields
     summed = Summed(*summed_fields)
-    made = Made(lines, records, summed, columns_)
+    made = Made(lines, records, summed, Gathered(*gathered_fields))
     if not all(timestamps.is_hour(hour.decode()) for hour in summed.hours):
         return None
     counts = {level: number for level, number in zip(LEVELS, summed.levels, strict=True) if number}
-    columns: Columns = SpannedColumns(made) if made.columns[0] else NO_COLUMNS
-    return Encoded(
+    encoded = Encoded(
         format,
         [made.lines],
         len(made.lines),
@@ -118,5 +154,34 @@ def encoded(format: str, fields: MadeFields | None) -> Encoded | None:
         set(summed.services),
         summed.first.decode(),
         summed.last.decode(),
-        columns=columns,
     )
+    if made.gathered.wanted == ALL_LEVELS:
+        encoded.columns = SpannedColumns.of(made.lines, list(summed.services), made.gathered)
+    elif made.gathered.wanted:
+        encoded.kept = _kept(encoded, list(summed.services), made.gathered)
+        if made.gathered.wanted & MESSAGES:
+            encoded.messages = _messages(made)
+    return encoded
+
+
+def _kept(whole: Encoded, services: list[str], gathered: Gathered) -> Encoded:
+    """The records of the levels that were wanted."""
+    if not gathered.lines:
+        return Encoded(whole.format)
+    counts = {level: whole.levels[level] for level in _levels(gathered.wanted) if level in whole.levels}
+    columns = SpannedColumns.of(gathered.lines, services, gathered)
+    lines, records = [gathered.lines], len(columns)
+    return Encoded(whole.format, lines, len(gathered.lines), records, counts, set(services), columns=columns)
+
+
+@cache
+def _levels(wanted: int) -> list[str]:
+    return [level for place, level in enumerate(LEVELS) if wanted >> place & 1]
+
+
+def _messages(made: Made) -> Texts:
+    data = made.gathered.messages
+    if b"\\" not in data:
+        return Texts([data], made.records, lambda: np.flatnonzero(np.frombuffer(data, np.uint8) == LF))
+    data, ends = spans.unescaped(data)
+    return Texts.ending_at(data, np.frombuffer(ends, np.int64))

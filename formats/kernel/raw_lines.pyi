@@ -7,5 +7,5 @@ def encode(
     service_json: bytes,
     prefix: bytes,
     prefix_with_pid: bytes,
-    with_columns: bool,
+    wanted: int,
 ) -> MadeFields | None: ...

@@ -62,13 +62,13 @@ def encode(
     bytes service_json not None,
     bytes prefix not None,
     bytes prefix_with_pid not None,
-    bint with_columns,
+    int wanted,
 ):
     """The records of `block`, lines of valid UTF-8, with these fields between what is said of each and its message.
 
     `received_at` and `service` are for lines that say none; `service_json` is the latter as JSON. `prefix_with_pid` is
     the enrichment of records that have a process id. Both end in a comma. Returns the fields of `made.Made`, its columns
-    where `with_columns`. None: there is no record, or too much of them.
+    of what is `wanted`. None: there is no record, or too much of them.
     """
     cdef Shape shape
     cdef Text at = <Text>PyBytes_AS_STRING(block)
@@ -96,7 +96,7 @@ def encode(
     # As much as will be needed, mostly; very short lines would have it all at once, and they may be blank.
     out.data = NULL
     try:
-        begin_columns(&columns, with_columns, PyBytes_GET_SIZE(block))
+        begin_columns(&columns, wanted, PyBytes_GET_SIZE(block))
         begin(&out, PyBytes_GET_SIZE(block) + min(lines * (128 + shape_size), 8 * PyBytes_GET_SIZE(block)) + 4 * SPACE)
         return _encode(block, &shape, shape_size, &columns, &out)
     finally:
@@ -117,6 +117,7 @@ cdef tuple _encode(
     cdef Head head
     cdef Summary summary
     cdef Span span
+    cdef Py_ssize_t begun
     cdef dict services = {}
 
     memset(&summary, 0, sizeof(Summary))
@@ -146,6 +147,7 @@ cdef tuple _encode(
             head.level = INFO
 
         reserve(out, SPACE + shape_size + stop - line)
+        begun = size_of(out)
         put(out, b'{"timestamp":"', 14)
         put(out, timestamp, WIDTH)
         put(out, b'","level":"', 11)
@@ -173,9 +175,9 @@ cdef tuple _encode(
         if size_of(out) >> 30:
             return None
         span.message_end = <int32_t>size_of(out)
-        add_span(columns, &span, head.level, &summary, PyBytes_AS_STRING(<object>out.data) + span.message_start)
         reserve(out, 3)
         put(out, b'"}\n', 3)
+        add_span(columns, &span, head.level, &summary, PyBytes_AS_STRING(<object>out.data), begun, size_of(out))
         note_valid_timestamp(&summary, timestamp)
         summary.levels[head.level] += 1
         summary.records += 1

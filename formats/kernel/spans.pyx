@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Levels, services and messages of the lines that kernels made, for the records that are asked for.
 
-`parts` are such lines, one behind the other: tuples of lines, services in the order in which they came, and what
-`spans.finish_columns` told.
+`parts` are such lines, one behind the other: tuples of lines, services in the order in which they came, kinds, spans
+and texts, all of the same records, and whether a text has an escape of JSON.
 `numbers` are those of records, ascending, as the bytes of int64; they go on from part to part.
 """
 
@@ -11,7 +11,7 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memchr, memset
 
-from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, size_of
+from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, reserve, size_of
 from formats.kernel.summary cimport LEVELS, MOST_SERVICES, NO_PLACE
 
 import msgspec
@@ -30,14 +30,13 @@ cdef struct Part:
     Py_ssize_t lines_size
     Py_ssize_t texts_size
 
-cdef struct Record:
-    const char* lines
-    const Kind* kind
-    const Span* span
+cdef struct Cursor:  # on the record of a number that is asked for
+    Part part
+    Py_ssize_t place  # of the part among all
+    Py_ssize_t number  # of the record in its part
+    Py_ssize_t first  # number of the part's first record
     const char* text
     Py_ssize_t text_size
-    bint is_escaped
-    Py_ssize_t part
 
 
 cdef inline Part _part(tuple fields) except *:
@@ -75,41 +74,39 @@ cdef inline int _check(const Part* part, Py_ssize_t number) except -1:
     return 0
 
 
-cdef bytes _found(list parts, bytes numbers):
-    """The records of these numbers, None for all. IndexError: there is no such record."""
-    cdef Py_ssize_t count = 0, first = 0, index, number, start, next_part = 0
-    cdef const int64_t* wanted = NULL if numbers is None else <const int64_t*>PyBytes_AS_STRING(numbers)
-    cdef bytes found
-    cdef Record* record
-    cdef Part part = Part(NULL, NULL, NULL, NULL, False, 0, 0, 0)
-    if numbers is None:
-        for fields in parts:
-            count += _records(fields)
-    else:
-        count = PyBytes_GET_SIZE(numbers) // <Py_ssize_t>sizeof(int64_t)
-    found = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(Record))
-    record = <Record*>PyBytes_AS_STRING(found)
-    for index in range(count):
-        number = index if wanted is NULL else wanted[index]
-        while number - first >= part.records and next_part < len(parts):
-            first += part.records
-            part = _part(parts[next_part])
-            next_part += 1
-        if not 0 <= number - first < part.records:
-            raise IndexError(f"no record {number}, or it does not ascend")
-        number -= first
-        _check(&part, number)
-        start = 0 if number == 0 else part.spans[number - 1].text_end + 1
-        record[index] = Record(
-            part.lines,
-            &part.kinds[number],
-            &part.spans[number],
-            part.texts + start,
-            part.spans[number].text_end - start,
-            part.is_escaped,
-            next_part - 1,
-        )
-    return found
+cdef inline Py_ssize_t _count(list parts, bytes numbers) except -1:
+    """Of records asked for."""
+    cdef Py_ssize_t count = 0
+    if numbers is not None:
+        return PyBytes_GET_SIZE(numbers) // <Py_ssize_t>sizeof(int64_t)
+    for fields in parts:
+        count += _records(fields)
+    return count
+
+
+cdef inline Cursor _before_all() noexcept:
+    return Cursor(Part(NULL, NULL, NULL, NULL, False, 0, 0, 0), -1, 0, 0, NULL, 0)
+
+
+cdef inline int _go_to(Cursor* cursor, list parts, bytes numbers, Py_ssize_t index) except -1:
+    """To the record asked for as the `index`th. IndexError: there is no such record."""
+    cdef Py_ssize_t number = index
+    cdef Py_ssize_t start
+    if numbers is not None:
+        number = (<const int64_t*>PyBytes_AS_STRING(numbers))[index]
+    while number - cursor.first >= cursor.part.records and cursor.place + 1 < len(parts):
+        cursor.first += cursor.part.records
+        cursor.place += 1
+        cursor.part = _part(parts[cursor.place])
+    number -= cursor.first
+    if not 0 <= number < cursor.part.records:
+        raise IndexError(f"no record {cursor.first + number}, or it does not ascend")
+    _check(&cursor.part, number)
+    start = 0 if number == 0 else cursor.part.spans[number - 1].text_end + 1
+    cursor.number = number
+    cursor.text = cursor.part.texts + start
+    cursor.text_size = cursor.part.spans[number].text_end - start
+    return 0
 
 
 cdef inline str _service(const char* lines, const Kind* kind, const Span* span, list names):
@@ -120,13 +117,17 @@ cdef inline str _service(const char* lines, const Kind* kind, const Span* span, 
 
 def services(list parts not None, bytes numbers):
     """The services of these records, None for all. IndexError: there is no such record."""
-    cdef bytes found = _found(parts, numbers)
-    cdef const Record* record = <const Record*>PyBytes_AS_STRING(found)
+    cdef Cursor cursor = _before_all()
     cdef Py_ssize_t index
     cdef list services = []
-    for index in range(PyBytes_GET_SIZE(found) // <Py_ssize_t>sizeof(Record)):
-        names = parts[record[index].part][1]
-        services.append(_service(record[index].lines, record[index].kind, record[index].span, names))
+    for index in range(_count(parts, numbers)):
+        _go_to(&cursor, parts, numbers, index)
+        names = parts[cursor.place][1]
+        services.append(
+            _service(
+                cursor.part.lines, &cursor.part.kinds[cursor.number], &cursor.part.spans[cursor.number], names
+            )
+        )
     return services
 
 
@@ -222,22 +223,20 @@ def messages(list parts not None, bytes numbers):
 
     The positions are int64. IndexError: there is no such record.
     """
-    cdef bytes found = _found(parts, numbers)
-    cdef const Record* record = <const Record*>PyBytes_AS_STRING(found)
-    cdef Py_ssize_t count = PyBytes_GET_SIZE(found) // <Py_ssize_t>sizeof(Record)
-    cdef Py_ssize_t index, room = count
+    cdef Cursor cursor = _before_all()
+    cdef Py_ssize_t index, count = _count(parts, numbers)
     cdef bytes ends = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(int64_t))
     cdef int64_t* end = <int64_t*>PyBytes_AS_STRING(ends)
     cdef Out out
-    for index in range(count):
-        room += record[index].text_size  # as JSON no text is shorter
-    begin(&out, room)
+    begin(&out, 64 * count)
     try:
         for index in range(count):
-            if not record[index].is_escaped:
-                put(&out, record[index].text, record[index].text_size)
+            _go_to(&cursor, parts, numbers, index)
+            reserve(&out, cursor.text_size + 1)  # as JSON no text is shorter
+            if not cursor.part.is_escaped:
+                put(&out, cursor.text, cursor.text_size)
             else:
-                text = _decoded(record[index].text, record[index].text_size).encode()
+                text = _decoded(cursor.text, cursor.text_size).encode()
                 put(&out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
             end[index] = size_of(&out)
             put_byte(&out, c"\n")
@@ -267,17 +266,47 @@ def ends(list parts not None):
 
 def lines(list parts not None, bytes numbers):
     """These records as they are stored, each with its LF. IndexError: there is no such record."""
-    cdef bytes found = _found(parts, numbers)
-    cdef const Record* record = <const Record*>PyBytes_AS_STRING(found)
+    cdef Cursor cursor = _before_all()
     cdef Py_ssize_t index, start, end
     cdef bytes text
     cdef list lines = []
-    for index in range(PyBytes_GET_SIZE(found) // <Py_ssize_t>sizeof(Record)):
-        text = parts[record[index].part][0]
-        start = text.rfind(b"\n", 0, record[index].span.message_start) + 1
+    for index in range(_count(parts, numbers)):
+        _go_to(&cursor, parts, numbers, index)
+        text = parts[cursor.place][0]
+        start = text.rfind(b"\n", 0, cursor.part.spans[cursor.number].message_start) + 1
         end = text.find(b"\n", start) + 1
         lines.append(text[start:end])
     return b"".join(lines)
+
+
+def unescaped(bytes texts not None):
+    """Texts as they stand in JSON strings, an LF behind each, as they are meant; and where the LF of each then stands,
+    in int64.
+    """
+    cdef const char* at = PyBytes_AS_STRING(texts)
+    cdef const char* end = at + PyBytes_GET_SIZE(texts)
+    cdef const char* stop
+    cdef Py_ssize_t count = texts.count(b"\n")
+    cdef bytes ends = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(int64_t))
+    cdef int64_t* found = <int64_t*>PyBytes_AS_STRING(ends)
+    cdef Out out
+    begin(&out, end - at)  # as JSON no text is shorter
+    try:
+        while count:
+            count -= 1
+            stop = <const char*>memchr(at, c"\n", end - at)
+            if memchr(at, c"\\", stop - at) is NULL:
+                put(&out, at, stop - at)
+            else:
+                text = _decoded(at, stop - at).encode()
+                put(&out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+            found[0] = size_of(&out)
+            found += 1
+            put_byte(&out, c"\n")
+            at = stop + 1
+        return finish(&out), ends
+    finally:
+        drop(&out)
 
 
 cdef inline str _decoded(const char* data, Py_ssize_t size):

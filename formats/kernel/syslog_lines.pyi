@@ -14,5 +14,5 @@ class Surroundings:
 Told = tuple[str, str, bytes, str, bytes, str]
 
 def take(
-    block: bytes, around: Surroundings, other: Callable[[bytes], Told | None], with_columns: bool
+    block: bytes, around: Surroundings, other: Callable[[bytes], Told | None], wanted: int
 ) -> MadeFields | None: ...

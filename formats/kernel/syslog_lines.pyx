@@ -86,7 +86,7 @@ cdef class Surroundings:
             raise ValueError("eight rests and a time in the stored form")
 
 
-def take(bytes block not None, Surroundings around not None, other not None, bint with_columns):
+def take(bytes block not None, Surroundings around not None, other not None, int wanted):
     """The messages of a block. Returns the fields of `made.Made`; None: something is unusual.
 
     `other` reads a message and tells its time, level, rendered severity, service, rendered origin and text; or None.
@@ -99,7 +99,7 @@ def take(bytes block not None, Surroundings around not None, other not None, bin
         return None
     lines.data = NULL
     try:
-        begin_columns(&columns, with_columns, size)
+        begin_columns(&columns, wanted, size)
         begin(&lines, 2 * size + 4096)
         return _take(block, around, other, &lines, &columns)
     finally:
@@ -175,7 +175,7 @@ cdef tuple _take(bytes block, Surroundings around, other, Out* lines, Columns* c
         note_service(&summary, services, message.service, message.service_size)
         summary.levels[level] += 1
         summary.records += 1
-        add_span(columns, &span, level, &summary, PyBytes_AS_STRING(<object>lines.data) + span.message_start)
+        add_span(columns, &span, level, &summary, PyBytes_AS_STRING(<object>lines.data), made, size_of(lines))
         at = next
     if summary.records == 0:
         return None

@@ -22,6 +22,9 @@ class _Core(msgspec.Struct, gc=False):
     message: str
 
 
+#: One in so many records is decoded by itself; of more of them all.
+_FEW: Final = 8
+
 _CORES: Final = msgspec.json.Decoder(_Core)
 _string: Final = msgspec.json.Decoder(str)
 
@@ -131,32 +134,57 @@ def first_places(services: Sequence[str]) -> dict[str, int]:
 
 
 class _Decoded(Apart):
-    """The columns of records whose format has none: their lines are decoded when something is asked."""
+    """The columns of records that have none: their lines are decoded, as many as are asked for."""
 
     def __init__(self, encoded: Encoded) -> None:
         self._records = encoded.records
         self._chunks = list(encoded.chunks)
+        self._messages = encoded.messages
 
     def __len__(self) -> int:
         return self._records
 
     @cached_property
-    def _rows(self) -> list[_Core]:
-        return _CORES.decode_lines(b"".join(self._chunks))
+    def _text(self) -> bytes:
+        return b"".join(self._chunks)
+
+    @cached_property
+    def _ends(self) -> NDArray[np.intp]:
+        return lines.ends(self._text)
+
+    @cached_property
+    def _all_rows(self) -> list[_Core]:
+        return _CORES.decode_lines(self._text)
+
+    def _rows(self, numbers: Numbers) -> list[_Core]:
+        if numbers is None or len(numbers) * _FEW > self._records:
+            return cores.pick(self._all_rows, numbers)
+        return _CORES.decode_lines(self.lines(numbers))
+
+    def lines(self, numbers: Numbers) -> bytes:
+        if numbers is None:
+            return self._text
+        return b"".join(map(self._line, numbers.tolist()))
+
+    def _line(self, number: int) -> bytes:
+        start = int(self._ends[number - 1]) if number else 0
+        return self._text[start : int(self._ends[number])]
 
     @cached_property
     def levels(self) -> list[str]:
-        return [row.level for row in self._rows]
+        return [row.level for row in self._all_rows]
 
     @cached_property
     def letters(self) -> cores.Letters:
         return cores.letters_of(self.levels)
 
     def services(self, numbers: Numbers) -> list[str]:
-        return [row.service for row in cores.pick(self._rows, numbers)]
+        return [row.service for row in self._rows(numbers)]
 
     def messages(self, numbers: Numbers) -> Texts:
-        return Texts.of([row.message for row in cores.pick(self._rows, numbers)])
+        if numbers is None and self._messages is not None:
+            return self._messages
+        return Texts.of([row.message for row in self._rows(numbers)])
 
 
 def field_decoder(field: str) -> msgspec.json.Decoder[Any]:

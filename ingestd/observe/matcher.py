@@ -68,6 +68,11 @@ class LevelMatcher:
             found.append(Found(level, records, samples))
         return found
 
+    @property
+    def levels(self) -> frozenset[str]:
+        """All that are asked for."""
+        return frozenset(self._rules)
+
     def of_rules(self, by_level: Iterable[Match]) -> list[Match]:
         """What was found, by rule; in `by_level`, `Match.rule` is a level."""
         found: dict[tuple[str, str], Match] = {}
@@ -100,6 +105,20 @@ class PatternMatcher:
         """Whether there is anything to look for."""
         return bool(self._groups)
 
+    @property
+    def levels(self) -> frozenset[str]:
+        """All that are asked for."""
+        return frozenset(level for group in self._groups for level in group.levels)
+
+    @property
+    def in_storm(self) -> bool:
+        """Whether so much was found lately that all fields are going to be asked for."""
+        return any(group.search.in_storm for group in self._groups)
+
+    def may_find(self, messages: Texts) -> bool:
+        """Whether anything can be found in a block of which these are all messages."""
+        return any(group.search.may_find(messages) for group in self._groups)
+
     def look(self, block: Block, unsampled: Unsampled) -> Iterator[Found]:
         """What is found in a block, by rule."""
         for group in self._groups:
@@ -112,22 +131,22 @@ class _Group:
 
     def __init__(self, level: str, service: str, field: str, members: Sequence[Condition]) -> None:
         self._members = members
-        self._levels = from_level(level)
+        self.levels = from_level(level)
         self._service = service
         self._is_message = field == "message"
         self._decoder = field_decoder(field)
-        self._search = Search([member.pattern for member in members])
+        self.search = Search([member.pattern for member in members])
 
     def concerns(self, block: Block) -> bool:
         """Whether the block can have what is asked for."""
-        return not block.levels.isdisjoint(self._levels) and not (
+        return not block.levels.isdisjoint(self.levels) and not (
             self._service and self._service not in block.services
         )
 
     def look(self, block: Block, unsampled: Unsampled) -> Iterator[Found]:
         numbers, texts = self._texts(block)
         asked = len(texts)
-        for pattern, places, searched in self._search.find(texts) if asked else ():
+        for pattern, places, searched in self.search.find(texts) if asked else ():
             rule = self._members[pattern].rule
             found = np.array(places) if numbers is None else numbers[places]
             services = block.services_of(found)
@@ -143,7 +162,7 @@ class _Group:
 
     def _texts(self, block: Block) -> tuple[Numbers, Texts]:
         """The records that come into question, and their values."""
-        levels, service = self._levels, self._service
+        levels, service = self.levels, self._service
         numbers = block.of_service(levels, service) if service else block.of_levels(levels)
         if self._is_message:
             return numbers, block.messages_of(numbers)

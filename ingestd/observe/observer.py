@@ -18,6 +18,7 @@ from operator import itemgetter
 from typing import Final, Protocol
 
 from formats import heartbeats
+from formats.cores import ALL_LEVELS
 from formats.record import Encoded
 from ingestd.observe.condition import Condition
 from ingestd.observe.messages import SAMPLE_BYTES, Heartbeat, Observation, Rejected
@@ -90,9 +91,9 @@ class Observer:
         self._looks = 0
 
     @property
-    def wants_columns(self) -> bool:
-        """Whether the next block should be decoded with its columns."""
-        return self._rules.are_any or self._sight.services.due
+    def wanted(self) -> int:
+        """The columns that the next block should be decoded with, as in `formats.cores`."""
+        return ALL_LEVELS if self._sight.services.due else self._rules.wanted
 
     def take(self, encoded: Encoded) -> None:
         """A block of a stream, with at least one record, is received. Its columns will be let go."""

@@ -42,6 +42,10 @@ _LEAST_SAMPLE: Final = 4
 _CROSSES: Final = re.compile(r"\[\^|\[:|\(\?[a-z]*s|\\[^bBdwtrf!-/:-@\[-`{-~]|[\0-\x1f]")
 
 
+#: Patterns that are looked for one after the other if only their occurrence is asked for: the engine is then faster.
+_FEW: Final = 4
+
+
 class Hits(NamedTuple):
     """The texts, by number, that one of the patterns was found in, of `searched` of them that were looked at."""
 
@@ -58,18 +62,24 @@ class Search:
         self._crosses = [_CROSSES.search(pattern) is not None for pattern in patterns]
         self._by_line = list(map(_by_line, self._patterns))
         self._all = compile_patterns(self._by_line)
-        self._first = compile_patterns(self._patterns)
+        apart = [[pattern] for pattern in self._patterns]
+        self._first = list(map(compile_patterns, apart if len(apart) <= _FEW else [self._patterns]))
         self._any = compile_patterns(self._patterns, FLAGS | hyperscan.HS_FLAG_SINGLEMATCH)
         self._alone: dict[int, hyperscan.Database] = {}
         self._whole: dict[int, hyperscan.Database] = {}
         self._storms: dict[int, int] = {}  # pattern, and for how many calls yet
         self._calls = 0
 
+    @property
+    def in_storm(self) -> bool:
+        """Whether a pattern made so many reports lately that it is looked for in a few of the texts only."""
+        return bool(self._storms)
+
     def find(self, texts: Texts) -> list[Hits]:
         """What is found where; patterns that are not found are left out."""
         if self._storms:
             return self._find_in_storm(texts)
-        if not self._occurs(texts):
+        if not self.may_find(texts):
             return []
         ends, whole = _scan(self._all, texts.data)
         self._watch(ends, len(texts))
@@ -77,11 +87,14 @@ class Search:
             return self._find_in_storm(texts)
         return self._hits(ends, texts)
 
-    def _occurs(self, texts: Texts) -> bool:
+    def may_find(self, texts: Texts) -> bool:
         """Whether any pattern occurs: mostly none, which is told at several times the speed of where they do."""
+        if self._storms:
+            return True
         try:
             for piece in texts.pieces:
-                self._first.scan(piece, match_event_handler=_stop)
+                for database in self._first:
+                    database.scan(piece, match_event_handler=_stop)
         except hyperscan.ScanTerminated:
             return True
         return False

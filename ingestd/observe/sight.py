@@ -1,7 +1,9 @@
 """What was seen of blocks that are received together: matches of rules, and services with their records.
 
 Strategy. To look has a price whatever is looked at, as much as that of some thousand records; so blocks wait until they
-are worth it together, or until somebody asks.
+are worth it together, or until somebody asks. What waits has left the caches when it is looked at, and its memory is
+not used again for what comes. So patterns that are looked for in all messages are so while these have just been made;
+and then only the records of the levels that other rules ask for are kept, with lines of their own, mostly few.
 
 The observer has one for all streams, and each numbered batch one of its own until it is received: a batch is decoded in
 steps, and may be given up.
@@ -13,18 +15,21 @@ import time
 from collections.abc import Collection, Sequence, Set
 from typing import Final
 
-from formats.cores import NO_COLUMNS
+from formats.cores import ALL_LEVELS, MESSAGES, Texts, bits_of
+from formats.levels import LEVELS
 from formats.record import Encoded
 from ingestd.observe.block import Block
 from ingestd.observe.condition import Condition
 from ingestd.observe.gathered import Matches
-from ingestd.observe.matcher import LevelMatcher, PatternMatcher
+from ingestd.observe.matcher import LevelMatcher, PatternMatcher, from_level
 from ingestd.observe.messages import Match
 from ingestd.observe.services import ServiceCounts
 from ingestd.stats import Slot
 
-#: So many records are looked at together, or so many bytes of their lines.
-_ENOUGH: Final = 16_384
+#: So many records are looked at together while they are new, and so many of those that are kept; or so many bytes of
+#: their lines.
+_ENOUGH_NEW: Final = 1024
+_ENOUGH_KEPT: Final = 16_384
 _ENOUGH_BYTES: Final = 1 << 22
 
 
@@ -32,10 +37,51 @@ class Rules:
     """What is looked for: shared by all that look."""
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
+        patterns = [each for each in conditions if each.pattern]
+        self.everywhere = PatternMatcher(each for each in patterns if _is_everywhere(each))
+        self.patterns = PatternMatcher(each for each in patterns if not _is_everywhere(each))
         self.levels = LevelMatcher(each for each in conditions if not each.pattern)
-        self.patterns = PatternMatcher(each for each in conditions if each.pattern)
-        self.are_any = bool(self.levels or self.patterns)
+        self.are_any = bool(conditions)
         self.named: Collection[str] = frozenset(each.service for each in conditions if each.service)
+        self._wanted = bits_of(self.patterns.levels | self.levels.levels)
+        if self.everywhere and self._wanted != ALL_LEVELS:
+            self._wanted |= MESSAGES
+
+    @property
+    def wanted(self) -> int:
+        """Columns to look at, as in `formats.cores`."""
+        return ALL_LEVELS if self.everywhere.in_storm else self._wanted
+
+
+def _is_everywhere(condition: Condition) -> bool:
+    """Whether its pattern is looked for in the messages of all records."""
+    about_all = not condition.service and from_level(condition.level) == LEVELS
+    return about_all and condition.field in ("", "message")
+
+
+class _Waiting:
+    """Blocks that wait for a look."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Encoded] = []
+        self._records = self.nbytes = 0
+        self._since_ns = 0
+
+    def add(self, encoded: Encoded, since_ns: int, enough: int) -> bool:
+        """Whether there are `enough` records now. `since_ns`: when these were received, UNIX ns."""
+        if not self._blocks:
+            self._since_ns = since_ns
+        self._blocks.append(encoded)
+        self._records += encoded.records
+        self.nbytes += encoded.nbytes
+        return self._records >= enough or self.nbytes >= _ENOUGH_BYTES
+
+    def take(self) -> tuple[list[Encoded], int]:
+        """They wait no longer; and since when the first did."""
+        taken = self._blocks, self._since_ns
+        self._blocks = []
+        self._records = self.nbytes = 0
+        return taken
 
 
 class Sight:
@@ -46,41 +92,55 @@ class Sight:
         self._before = before
         self._levels = Matches(slot, rules.named)
         self._patterns = Matches(slot, rules.named)
-        self._waiting: list[Encoded] = []
-        self._records = 0  # that wait, and the bytes of their lines
-        self._bytes = 0
-        self._since_ns = 0
+        self._new = _Waiting()
+        self._kept = _Waiting()
         self.services: ServiceCounts = ServiceCounts(slot, None if before is None else before.services)
 
     def add(self, encoded: Encoded) -> None:
-        """Look at a block with at least one record, now or soon. Then its columns are let go."""
+        """Look at a block with at least one record, now or soon. Then what was gathered of it is let go."""
         self.services.add(encoded)
         if not self._rules.are_any:
-            encoded.columns = NO_COLUMNS
+            encoded.let_go()
             return
-        if not self._waiting:
-            self._since_ns = time.time_ns()
-        self._waiting.append(encoded)
-        self._records += encoded.records
-        self._bytes += encoded.nbytes
-        if self._records >= _ENOUGH or self._bytes >= _ENOUGH_BYTES:
-            self._look()
+        enough = _ENOUGH_KEPT if self._rules.everywhere.in_storm else _ENOUGH_NEW
+        if self._new.add(encoded, time.time_ns(), enough):
+            self._look_at_new()
 
-    def _look(self) -> None:
-        """Look at what waits, at least one block, and let go its columns."""
-        waiting, self._waiting = self._waiting, []
-        self._records = self._bytes = 0
-        block = Block(waiting)
-        for encoded in waiting:
-            encoded.columns = NO_COLUMNS
+    def _look_at_new(self) -> None:
+        """Look everywhere in what is new, and keep what else is asked for."""
+        blocks, since_ns = self._new.take()
+        if blocks and self._may_be_found(blocks):
+            self._note_patterns(self._rules.everywhere, Block(blocks), since_ns)
+        for encoded in blocks:
+            kept = encoded
+            if encoded.kept is not None:
+                kept = encoded.kept
+                encoded.let_go()
+            if kept.records and self._kept.add(kept, since_ns, _ENOUGH_KEPT):
+                self._look_at_kept()
+
+    def _may_be_found(self, blocks: Sequence[Encoded]) -> bool:
+        everywhere = self._rules.everywhere
+        messages = [encoded.messages for encoded in blocks if encoded.messages is not None]
+        if not everywhere or len(messages) < len(blocks):
+            return bool(everywhere)
+        return everywhere.may_find(messages[0] if len(messages) == 1 else Texts.joined(messages))
+
+    def _look_at_kept(self) -> None:
+        """Look at what is kept, and let it go."""
+        blocks, since_ns = self._kept.take()
+        if not blocks:
+            return
+        block = Block(blocks)
+        for encoded in blocks:
+            encoded.let_go()
         for found in self._rules.levels.look(block, self._unsampled_levels):
-            self._levels.add(found, self._since_ns)
-        for found in self._rules.patterns.look(block, self._unsampled_patterns):
-            self._patterns.add(found, self._since_ns)
+            self._levels.add(found, since_ns)
+        self._note_patterns(self._rules.patterns, block, since_ns)
 
-    def _look_at_waiting(self) -> None:
-        if self._waiting:
-            self._look()
+    def _note_patterns(self, patterns: PatternMatcher, block: Block, since_ns: int) -> None:
+        for found in patterns.look(block, self._unsampled_patterns):
+            self._patterns.add(found, since_ns)
 
     def _unsampled_levels(self, level: str, services: Set[str]) -> Set[str]:
         if self._before is not None:
@@ -94,7 +154,8 @@ class Sight:
 
     def take_in(self, other: Sight) -> None:
         """What that one has seen is received."""
-        other._look_at_waiting()
+        other._look_at_new()
+        other._look_at_kept()
         for match in other._levels.take():
             self._levels.add_match(match)
         for match in other._patterns.take():
@@ -103,5 +164,6 @@ class Sight:
 
     def take_matches(self) -> list[Match]:
         """What was found, by rule and service; from now on there is nothing."""
-        self._look_at_waiting()
+        self._look_at_new()
+        self._look_at_kept()
         return [*self._rules.levels.of_rules(self._levels.take()), *self._patterns.take()]

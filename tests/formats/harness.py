@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from formats import FORMATS, kernel
-from formats.cores import Columns
+from formats.cores import ALL_LEVELS, MESSAGES, Columns, bits_of
 from formats.framing import Lines
 from formats.levels import LEVELS
 from formats.record import REASONS, Context, Encoded, Enrichment
@@ -24,9 +24,11 @@ CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 RECEIVED_AT = "2026-11-20T12:34:56.789012Z"
 ADDED = {"hostname": "vm\\1", "source_ip": "192.0.2.7"}  # the backslash: enrichment must not be a template
 CONTEXT = Enrichment({name: json.dumps(value).encode() for name, value in ADDED.items()}).at(
-    RECEIVED_AT, "unknown", columns=True
+    RECEIVED_AT, "unknown", columns=ALL_LEVELS
 )
 _LIMIT_BYTES = 2_000_000
+_SOME_LEVELS = {"WARN", "ERROR", "FATAL"}
+_SOME = bits_of(_SOME_LEVELS) | MESSAGES
 
 Record = dict[str, Any]
 
@@ -119,6 +121,38 @@ def assert_same_both_ways(format: str, block: bytes, context: Context = CONTEXT)
         patch.setattr(kernel, "COMPILED", False)
         interpreted = list(map(_all_of, FORMATS[format].encode(block, context)))
     assert compiled == interpreted
+    _check_partly(format, block, context)
+
+
+def _check_partly(format: str, block: bytes, context: Context) -> None:
+    """Where columns of some levels are wanted, these are there, with all messages; the lines are what they were."""
+    partly = Context(context.enrichment, context.received_at, context.service, _SOME)
+    made = FORMATS[format].encode(block, context), FORMATS[format].encode(block, partly)
+    for whole, encoded in zip(*made, strict=True):
+        output = b"".join(encoded.chunks)
+        assert output == b"".join(whole.chunks)
+        records = check(encoded)
+        if encoded.messages is not None:
+            assert encoded.messages.to_list() == [record["message"] for record in records]
+        kept = encoded.kept
+        if kept is None:
+            assert encoded.messages is None
+            continue
+        lines = b"".join(kept.chunks).splitlines(keepends=True)
+        of_lines = iter(output.splitlines(keepends=True))
+        left_out = []
+        for line in lines:
+            while (each := next(of_lines)) != line:
+                left_out.append(parse(each))
+        left_out += map(parse, of_lines)
+        assert not any(record["level"] in _SOME_LEVELS for record in left_out)
+        kept_records = list(map(parse, lines))
+        assert (kept.nbytes, kept.records) == (sum(map(len, lines)), len(lines))
+        assert kept.levels == Counter(record["level"] for record in kept_records)
+        assert kept.services >= {record["service"] for record in kept_records}
+        check_columns(kept.columns, kept_records)
+        encoded.let_go()
+        assert (len(encoded.columns), encoded.kept, encoded.messages) == (0, None, None)
 
 
 def _all_of(encoded: Encoded) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from formats import json as json_format
 from formats import kernel
-from formats.cores import NO_COLUMNS, Joined
+from formats.cores import ALL_LEVELS, NO_COLUMNS, Joined
 from formats.record import Enrichment
 from tests.formats.harness import CONTEXT, RECEIVED_AT, assert_same_both_ways, check, check_columns
 
@@ -80,7 +80,7 @@ def test_the_json_kernel_leaves_what_is_not(block: bytes) -> None:
 
 
 def test_enrichment_with_a_very_long_name() -> None:
-    context = Enrichment({"x" * 65: b"1"}).at(RECEIVED_AT, "unknown", columns=True)
+    context = Enrichment({"x" * 65: b"1"}).at(RECEIVED_AT, "unknown", columns=ALL_LEVELS)
     assert_same_both_ways("json", line() + line(**{"x" * 65: 2}), context)
 
 

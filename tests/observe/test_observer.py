@@ -100,7 +100,7 @@ def test_services_at_a_high_rate_are_estimated() -> None:
     made = block(record(service=("api", "api", "db", "web")[number % 4]) for number in range(1000))
     for _ in range(1000):
         observed.take(made)
-        if not observed.observer.wants_columns:
+        if not observed.observer.wanted:
             break
     else:
         pytest.fail("every block was counted")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 
+import pytest
+
 from formats import FORMATS
+from formats.cores import ALL_LEVELS, MESSAGES, bits_of
 from formats.record import Encoded, Enrichment
 from ingestd.observe.condition import Condition
 from ingestd.observe.sight import Rules, Sight
@@ -15,8 +19,17 @@ from tests.observe.made import RECEIVED_AT, Observed, Record, block, errors, rec
 RULES = (Condition("errors", "ERROR"), Condition("full", pattern="no space left"))
 
 
+#: Columns with which blocks are decoded: those that the rules look at, and once more all that there are.
+_wanted = Rules(RULES).wanted
+
+
+@pytest.fixture(params=[_wanted, ALL_LEVELS], ids=["as wanted", "all"], autouse=True)
+def _columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "_wanted", request.param)
+
+
 def encoded(records: Iterable[Record]) -> Encoded:
-    context = Enrichment({}).at(RECEIVED_AT, "unknown", columns=True)
+    context = Enrichment({}).at(RECEIVED_AT, "unknown", _wanted)
     (made,) = FORMATS["json"].encode(block(records), context)
     return made
 
@@ -57,18 +70,55 @@ def test_few_long_records_do_not_wait_for_many() -> None:
     for _ in range(20):
         held.append(encoded([record("ERROR", message="x" * 300_000)]))
         seen.add(held[-1])
-        assert seen._bytes < 1 << 22
+        assert seen._new.nbytes + seen._kept.nbytes < 1 << 22
 
 
-def test_columns_are_let_go() -> None:
-    seen, made = sight(), encoded(errors(5, ["api"]))
-    assert len(made.columns) == 5
-    seen.add(made)
-    seen.take_matches()
-    assert len(made.columns) == 0
-    unruly, made = Sight(Rules([]), Board(1).slot(0)), encoded(errors(5, ["api"]))
-    unruly.add(made)
-    assert len(made.columns) == 0
+def test_what_was_gathered_is_let_go() -> None:
+    for rules in (RULES, []):
+        seen, made = Sight(Rules(rules), Board(1).slot(0)), encoded(errors(5, ["api"]))
+        assert len(made.columns) == 5 or made.kept is not None
+        seen.add(made)
+        seen.take_matches()
+        assert (len(made.columns), made.kept, made.messages) == (0, None, None)
+
+
+def test_a_match_everywhere_has_its_service_and_its_line() -> None:
+    """Though there are no columns of its level: its line is decoded."""
+    seen = sight()
+    for number in range(20):
+        quiet = [record(service=f"s{other}", message=f'{other} "quoted"') for other in range(200)]
+        loud = record("DEBUG", f"s{number}", f'no space left, says "{number}"')
+        seen.add(encoded([*quiet[:number], loud, *quiet[number:]]))
+    matches = {match.service: match for match in seen.take_matches()}
+    assert {service: match.count for service, match in matches.items()} == {f"s{n}": 1 for n in range(20)}
+    for service, match in matches.items():
+        stored = json.loads(match.sample)
+        assert (stored["level"], stored["service"]) == ("DEBUG", service)
+        assert stored["message"] == f'no space left, says "{service[1:]}"'
+
+
+def test_all_columns_are_wanted_in_a_storm() -> None:
+    """Else each record of a storm would be decoded."""
+    rules = Rules(RULES)
+    seen = Sight(rules, Board(1).slot(0))
+    assert rules.wanted == bits_of({"ERROR", "FATAL"}) | MESSAGES
+    for _ in range(10):
+        seen.add(encoded([record(message="no space left")] * 1000))
+    assert rules.wanted == ALL_LEVELS
+    (match,) = seen.take_matches()
+    assert match.count == 10_000
+
+
+def test_a_rule_for_all_levels_wants_them() -> None:
+    for rule in (
+        Condition("service", service="api"),
+        Condition("pattern", service="api", pattern="x"),
+        Condition("field", field="user", pattern="x"),
+        Condition("level", "TRACE"),
+    ):
+        assert Rules([*RULES, rule]).wanted == ALL_LEVELS
+    assert Rules([Condition("pattern", pattern="x")]).wanted == MESSAGES
+    assert Rules([]).wanted == 0
 
 
 def test_a_batch_is_told_when_it_is_received() -> None:
