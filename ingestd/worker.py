@@ -38,6 +38,7 @@ from ingestd.child import ORDERS, settle_in
 from ingestd.config import Config
 from ingestd.enrich import Enricher
 from ingestd.errors import StartError
+from ingestd.heap import keep_freed_memory
 from ingestd.identities import identity
 from ingestd.net import admission
 from ingestd.net.acknowledged import Acknowledged, Clients
@@ -82,6 +83,7 @@ def run(position: int, shared: Shared, supervisor_pid: int) -> int:
     Called in the child, right after the fork, with these blocked: they wait until there is something to drain.
     """
     settle_in(supervisor_pid)
+    keep_freed_memory()
     sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(position, shared))
