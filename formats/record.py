@@ -7,6 +7,7 @@ a format only splices it in. `Encoded` is the outcome of a block: bytes ready to
 metrics and segment metadata need, and the records refused.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, tzinfo
 from typing import NamedTuple, Protocol
@@ -143,6 +144,8 @@ class Encoded(msgspec.Struct, gc=False):
     The concatenation of `chunks` is JSON lines, each ended by LF; they are apart so that nothing is copied
     twice. `first` and `last` are the least and the greatest timestamp, empty when there is no record.
 
+    `by_service` is how many records each service has, if that was counted.
+
     What was gathered for who looks for something in the records, if it was wanted:
     `columns` are those of all records, if all parts of the block have them; else they are shorter.
     `kept` has the records of the levels that were wanted, and maybe others, if these are not all.
@@ -161,6 +164,7 @@ class Encoded(msgspec.Struct, gc=False):
     columns: Columns = NO_COLUMNS
     kept: "Encoded | None" = None
     messages: Texts | None = None
+    by_service: Mapping[str, int] | None = None
     heartbeats: list[Heartbeat] = []
 
     def extend(self, rows: list[Row]) -> None:
@@ -169,7 +173,7 @@ class Encoded(msgspec.Struct, gc=False):
             return
         lines, timestamps, levels, services = zip(*rows, strict=True)
         chunk = b"".join(lines)
-        self.messages = None
+        self.messages = self.by_service = None
         if self.kept is not None:
             self.kept.extend(rows)
         self.chunks.append(chunk)
@@ -192,8 +196,12 @@ class Encoded(msgspec.Struct, gc=False):
     def _append_gathered(self, other: "Encoded") -> None:
         """Before the records themselves are."""
         if not self.records:
+            self.by_service = other.by_service
             self.columns, self.kept, self.messages = other.columns, other.kept, other.messages
-        elif self.kept is None and other.kept is None:
+            return
+        if self.by_service is not None:
+            self.by_service = other.by_service and Counter(self.by_service) + Counter(other.by_service)
+        if self.kept is None and other.kept is None:
             self._append_columns(other.columns)
         else:
             mine, others = self._all_messages(), other._all_messages()

@@ -41,8 +41,8 @@ class Summed(NamedTuple):
     last: bytes
     hours: list[bytes]
     """`YYYY-MM-DDTHH` of all timestamps, once each; whether there are such hours nobody has looked at."""
-    services: dict[str, None]
-    """In the order in which they came."""
+    services: dict[str, int]
+    """In the order in which they came, and how many records each has; 0: nobody has counted."""
 
 
 class Gathered(NamedTuple):
@@ -131,7 +131,7 @@ def _bytes_of(numbers: Numbers) -> bytes | None:
     return None if numbers is None else numbers.tobytes()
 
 
-SummedFields = tuple[list[int], bytes, bytes, list[bytes], dict[str, None]]
+SummedFields = tuple[list[int], bytes, bytes, list[bytes], dict[str, int]]
 MadeFields = tuple[bytes, int, SummedFields, tuple[int, bytes, bytes, bytes, bytes, bytes]]
 
 
@@ -155,6 +155,8 @@ def encoded(format: str, fields: MadeFields | None) -> Encoded | None:
         summed.first.decode(),
         summed.last.decode(),
     )
+    if all(summed.services.values()):
+        encoded.by_service = summed.services
     if made.gathered.wanted == ALL_LEVELS:
         encoded.columns = SpannedColumns.of(made.lines, list(summed.services), made.gathered)
     elif made.gathered.wanted:

@@ -19,6 +19,7 @@ cdef enum:
 cdef struct Service:
     Text data
     Py_ssize_t size
+    Py_ssize_t records
     unsigned char place
 
 cdef struct Summary:
@@ -97,7 +98,10 @@ cdef inline uint64_t _mixed(Text at, Py_ssize_t size) noexcept nogil:
 
 
 cdef inline int note_service(Summary* summary, dict services, Text at, Py_ssize_t size) except -1:
-    """Put the name, `size` bytes of UTF-8 that outlive `summary`, into `services`, if it is not there. UnicodeDecodeError."""
+    """Take note of a record of this service, `size` bytes of UTF-8 that outlive `summary`. UnicodeDecodeError.
+
+    Its name is put into `services` if it is not there.
+    """
     cdef unsigned int slot = <unsigned int>(_mixed(at, size) >> 57)
     cdef Service* known
     while True:
@@ -106,13 +110,14 @@ cdef inline int note_service(Summary* summary, dict services, Text at, Py_ssize_
             break
         if known.size == size and memcmp(known.data, at, size) == 0:
             summary.place = known.place
+            known.records += 1
             return 0
         slot += 1
-    services[PyUnicode_DecodeUTF8(<const char*>at, size, NULL)] = None
+    services[PyUnicode_DecodeUTF8(<const char*>at, size, NULL)] = 0
     summary.place = NO_PLACE
     if summary.services_known < MOST_SERVICES:
         summary.place = <unsigned char>summary.services_known
-        known[0] = Service(at, size, summary.place)
+        known[0] = Service(at, size, 1, summary.place)
         summary.services_known += 1
     return 0
 
@@ -120,6 +125,10 @@ cdef inline int note_service(Summary* summary, dict services, Text at, Py_ssize_
 cdef inline tuple summed_up(Summary* summary, dict services):
     """The fields of `made.Summed`."""
     cdef int index
+    cdef list names = list(services)
+    for index in range(SLOTS):
+        if summary.services[index].data is not NULL:
+            services[names[summary.services[index].place]] = summary.services[index].records
     return (
         [summary.levels[index] for index in range(LEVELS)],
         PyBytes_FromStringAndSize(<char*>summary.first, WIDTH),

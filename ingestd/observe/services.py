@@ -1,6 +1,7 @@
-"""Records by service: all up to some 20,000 a second, and above that those of one block in `COUNT_EVERY`.
+"""Records by service.
 
-Its numbers then stand for those of the blocks between. Names are told of every block.
+Of blocks that do not know, as without compiled kernels, all are counted up to some 20,000 a second, and above that
+those of one in `COUNT_EVERY`: its numbers then stand for those of the blocks between. Names are told of every block.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ class _Turn:
         self.exact_left = COUNTED_RECORDS  # records before only some blocks are counted
         self.blocks_left = 0  # until one is counted again
         self.uncounted = 0  # records since one was counted
+        self.is_needed = False  # lately there was a block that did not know
+
+    @property
+    def has_come(self) -> bool:
+        """Whether the next block that does not know is counted."""
+        return self.exact_left > 0 or self.blocks_left <= 0
 
 
 class ServiceCounts:
@@ -41,25 +48,26 @@ class ServiceCounts:
 
     @property
     def due(self) -> bool:
-        """Whether the next block should be counted."""
-        return self._turn.exact_left > 0 or self._turn.blocks_left <= 0
+        """Whether the next block should have the columns to be counted."""
+        return self._turn.is_needed and self._turn.has_come
 
     def add(self, encoded: Encoded) -> None:
         """Count a block, or take note of its services."""
-        names, records = encoded.services, encoded.records
-        if len(names) == 1:
-            self._add(dict.fromkeys(names, records), 1)
-        elif self.due:
-            turn = self._turn
+        names, records, turn = encoded.services, encoded.records, self._turn
+        counts = dict.fromkeys(names, records) if len(names) == 1 else encoded.by_service
+        turn.is_needed = counts is None
+        if counts is not None:
+            self._add(counts, 1)
+        elif turn.has_come:
             weight = 1 + turn.uncounted / records
             self.estimated |= weight > 1
             turn.uncounted, turn.blocks_left = 0, COUNT_EVERY
             turn.exact_left -= records
-            for counts in Block([encoded]).count(encoded.levels).values():
-                self._add(counts, weight)
+            for counted in Block([encoded]).count(encoded.levels).values():
+                self._add(counted, weight)
         else:
-            self._turn.blocks_left -= 1
-            self._turn.uncounted += records
+            turn.blocks_left -= 1
+            turn.uncounted += records
             if not names <= self._counts.keys():
                 self._add(dict.fromkeys(names, 0), 1)
 

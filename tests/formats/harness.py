@@ -78,6 +78,7 @@ def check(encoded: Encoded) -> list[Record]:
     assert encoded.levels == {level: levels.count(level) for level in set(levels)}
     assert set(levels) <= set(LEVELS)
     assert encoded.services == {record["service"] for record in records}
+    assert encoded.by_service in (None, Counter(record["service"] for record in records))
     assert all(isinstance(record["message"], str) for record in records)
     check_columns(encoded.columns, records)
     if len(encoded.columns) == len(records) > 0:
@@ -160,6 +161,7 @@ def _all_of(encoded: Encoded) -> dict[str, Any]:
     check(encoded)
     fields = {name: getattr(encoded, name) for name in encoded.__struct_fields__}
     columns = fields.pop("columns")
+    fields.pop("by_service")
     fields["chunks"] = b"".join(encoded.chunks)
     return fields | {
         "letters": bytes(columns.letters),

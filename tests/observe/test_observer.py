@@ -8,6 +8,8 @@ from typing import NamedTuple
 import pytest
 
 import formats.heartbeats
+from formats import kernel
+from formats.cores import ALL_LEVELS
 from ingestd.observe.condition import Condition
 from ingestd.observe.gathered import MAX_SERVICES
 from ingestd.observe.messages import OTHERS, SAMPLE_BYTES, Heartbeat
@@ -95,24 +97,28 @@ def test_samples_are_bounded_all_together() -> None:
     assert observed.cut()["sample"] == sum(not match.sample for match in observed.matches) > 0
 
 
-def test_services_at_a_high_rate_are_estimated() -> None:
+@pytest.mark.parametrize("is_counted", [False, True])
+def test_services_at_a_high_rate(is_counted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are exact where kernels count them anyway, else estimated from some blocks."""
+    monkeypatch.setattr(kernel, "COMPILED", is_counted)
     observed = Observed()
     made = block(record(service=("api", "api", "db", "web")[number % 4]) for number in range(1000))
-    for _ in range(1000):
-        observed.take(made)
-        if not observed.observer.wanted:
-            break
-    else:
-        pytest.fail("every block was counted")
+    wanted = set()
     for _ in range(500):
         observed.take(made)
+        wanted.add(observed.observer.wanted)
     observed.take(block([record(service="rare"), record(service="api")]))
     observed.flush()
     (told,) = observed.teller.told
-    assert told.estimated
     assert told.services.keys() == {"api", "db", "web", "rare"}
-    assert told.services["api"] == pytest.approx(2 * told.services["db"], rel=0.01)
-    assert sum(told.services.values()) == pytest.approx(502_000, rel=0.08)
+    if is_counted:
+        assert told.services == {"api": 250_001, "db": 125_000, "web": 125_000, "rare": 1}
+        assert (told.estimated, wanted) == (False, {0})
+    else:
+        assert told.estimated
+        assert told.services["api"] == pytest.approx(2 * told.services["db"], rel=0.01)
+        assert sum(told.services.values()) == pytest.approx(500_002, rel=0.08)
+        assert wanted == {0, ALL_LEVELS}
 
 
 def test_connections_are_told_when_they_change() -> None:

@@ -67,10 +67,10 @@ def test_few_long_records_do_not_wait_for_many() -> None:
     """Else some hundred records of a megabyte each would be held."""
     seen = sight()
     held = []
-    for _ in range(20):
+    for _ in range(60):
         held.append(encoded([record("ERROR", message="x" * 300_000)]))
         seen.add(held[-1])
-        assert seen._new.nbytes + seen._kept.nbytes < 1 << 22
+        assert max(seen._new.nbytes, seen._kept.nbytes) < 1 << 23
 
 
 def test_what_was_gathered_is_let_go() -> None:
@@ -136,9 +136,9 @@ def test_a_batch_is_told_when_it_is_received() -> None:
 
 def test_a_batch_takes_no_sample_that_is_there() -> None:
     before = sight()
-    before.add(encoded([*errors(20_000, ["api"]), record(message="no space left")]))
+    before.add(encoded([*errors(40_000, ["api"]), record(message="no space left")]))
     batch = Sight(Rules(RULES), Board(1).slot(0), before)
-    batch.add(encoded([*errors(20_000, ["api", "db"]), record(message="no space left")]))
+    batch.add(encoded([*errors(40_000, ["api", "db"]), record(message="no space left")]))
     samples = {(match.rule, match.service): match.sample for match in batch.take_matches()}
     assert samples["errors", "api"] == samples["full", "api"] == ""
     assert samples["errors", "db"]
