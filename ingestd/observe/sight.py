@@ -43,7 +43,8 @@ class Rules:
         self.levels = LevelMatcher(each for each in conditions if not each.pattern)
         self.are_any = bool(conditions)
         self.named: Collection[str] = frozenset(each.service for each in conditions if each.service)
-        self._wanted = bits_of(self.patterns.levels | self.levels.levels)
+        self.kept_levels = self.patterns.levels | self.levels.levels
+        self._wanted = bits_of(self.kept_levels)
         if self.everywhere and self._wanted != ALL_LEVELS:
             self._wanted |= MESSAGES
 
@@ -102,8 +103,11 @@ class Sight:
         if not self._rules.are_any:
             encoded.let_go()
             return
+        self._wait_for_look(encoded, time.time_ns())
+
+    def _wait_for_look(self, encoded: Encoded, since_ns: int) -> None:
         enough = _ENOUGH_KEPT if self._rules.everywhere.in_storm else _ENOUGH_NEW
-        if self._new.add(encoded, time.time_ns(), enough):
+        if self._new.add(encoded, since_ns, enough):
             self._look_at_new()
 
     def _look_at_new(self) -> None:
@@ -112,12 +116,16 @@ class Sight:
         if blocks and self._may_be_found(blocks):
             self._note_patterns(self._rules.everywhere, Block(blocks), since_ns)
         for encoded in blocks:
-            kept = encoded
-            if encoded.kept is not None:
-                kept = encoded.kept
+            kept = encoded if encoded.kept is None else encoded.kept
+            is_asked = not self._rules.kept_levels.isdisjoint(kept.levels)
+            if kept is not encoded or not is_asked:
                 encoded.let_go()
-            if kept.records and self._kept.add(kept, since_ns, _ENOUGH_KEPT):
-                self._look_at_kept()
+            if is_asked:
+                self._keep(kept, since_ns)
+
+    def _keep(self, encoded: Encoded, since_ns: int) -> None:
+        if self._kept.add(encoded, since_ns, _ENOUGH_KEPT):
+            self._look_at_kept()
 
     def _may_be_found(self, blocks: Sequence[Encoded]) -> bool:
         everywhere = self._rules.everywhere
@@ -153,9 +161,13 @@ class Sight:
         return self._patterns.unsampled(rule, services)
 
     def take_in(self, other: Sight) -> None:
-        """What that one has seen is received."""
-        other._look_at_new()
-        other._look_at_kept()
+        """What that one has seen is received, and what it has not looked at yet."""
+        blocks, since_ns = other._new.take()
+        for encoded in blocks:
+            self._wait_for_look(encoded, since_ns)
+        blocks, since_ns = other._kept.take()
+        for encoded in blocks:
+            self._keep(encoded, since_ns)
         for match in other._levels.take():
             self._levels.add_match(match)
         for match in other._patterns.take():
