@@ -232,14 +232,7 @@ def messages(list parts not None, bytes numbers):
     try:
         for index in range(count):
             _go_to(&cursor, parts, numbers, index)
-            reserve(&out, cursor.text_size + 1)  # as JSON no text is shorter
-            if not cursor.part.is_escaped:
-                put(&out, cursor.text, cursor.text_size)
-            else:
-                text = _decoded(cursor.text, cursor.text_size).encode()
-                put(&out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
-            end[index] = size_of(&out)
-            put_byte(&out, c"\n")
+            end[index] = _put_text(&out, cursor.text, cursor.text_size, cursor.part.is_escaped)
         return finish(&out), ends
     finally:
         drop(&out)
@@ -290,23 +283,30 @@ def unescaped(bytes texts not None):
     cdef bytes ends = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(int64_t))
     cdef int64_t* found = <int64_t*>PyBytes_AS_STRING(ends)
     cdef Out out
-    begin(&out, end - at)  # as JSON no text is shorter
+    begin(&out, end - at)
     try:
         while count:
             count -= 1
             stop = <const char*>memchr(at, c"\n", end - at)
-            if memchr(at, c"\\", stop - at) is NULL:
-                put(&out, at, stop - at)
-            else:
-                text = _decoded(at, stop - at).encode()
-                put(&out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
-            found[0] = size_of(&out)
+            found[0] = _put_text(&out, at, stop - at, True)
             found += 1
-            put_byte(&out, c"\n")
             at = stop + 1
         return finish(&out), ends
     finally:
         drop(&out)
+
+
+cdef inline Py_ssize_t _put_text(Out* out, const char* data, Py_ssize_t size, bint may_be_escaped) except -1:
+    """Put the text that stands there, between quotes of JSON, and an LF; returns where that stands."""
+    cdef bytes text
+    reserve(out, size + 1)  # as JSON no text is shorter
+    if may_be_escaped and memchr(data, c"\\", size) is not NULL:
+        text = _decoded(data, size).encode()
+        put(out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+    else:
+        put(out, data, size)
+    put_byte(out, c"\n")
+    return size_of(out) - 1
 
 
 cdef inline str _decoded(const char* data, Py_ssize_t size):

@@ -44,8 +44,7 @@ class Block:
             self._columns.append(part.columns if len(part.columns) == part.records else _Decoded(part))
         self._numbers: dict[Sequence[str], Numbers] = {}
         self._messages: Texts | None = None
-        self._text = b""
-        self._ends: NDArray[np.intp] | None = None
+        self._lines = _Lines(chunk for part in parts for chunk in part.chunks)
 
     def of_levels(self, levels: Sequence[str]) -> Numbers:
         """The records of these levels, ascending; None if these are all."""
@@ -92,7 +91,7 @@ class Block:
     def fields_of(self, numbers: Numbers, decoder: msgspec.json.Decoder[Any]) -> list[str | None]:
         """The values of a field of these records, of which `decoder` is that of `field_decoder`; what is no text as
         its JSON."""
-        text = self._lines if numbers is None else self._lines_of(numbers)
+        text = self._lines.text if numbers is None else self._lines_of(numbers)
         return [_text(record.value) for record in decoder.decode_lines(text)]
 
     def sample(self, number: int) -> str:
@@ -111,21 +110,9 @@ class Block:
             for service, place in places
         }
 
-    @property
-    def _lines(self) -> bytes:
-        if not self._text:
-            self._text = b"".join([chunk for part in self._parts for chunk in part.chunks])
-        return self._text
-
     def _lines_of(self, numbers: cores.SomeNumbers) -> bytes:
         known = self._columns.lines(numbers)
-        return b"".join(map(self._line, numbers.tolist())) if known is None else known
-
-    def _line(self, number: int) -> bytes:
-        if self._ends is None:
-            self._ends = lines.ends(self._lines)
-        start = int(self._ends[number - 1]) if number else 0
-        return self._lines[start : int(self._ends[number])]
+        return self._lines.of(numbers) if known is None else known
 
 
 def first_places(services: Sequence[str]) -> dict[str, int]:
@@ -133,28 +120,43 @@ def first_places(services: Sequence[str]) -> dict[str, int]:
     return dict(zip(reversed(services), range(len(services) - 1, -1, -1), strict=True))
 
 
+class _Lines:
+    """Lines in chunks, put together when they are asked for."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = list(chunks)
+
+    @cached_property
+    def text(self) -> bytes:
+        return b"".join(self._chunks)
+
+    @cached_property
+    def _ends(self) -> NDArray[np.intp]:
+        return lines.ends(self.text)
+
+    def of(self, numbers: cores.SomeNumbers) -> bytes:
+        """The lines of these records."""
+        return b"".join(map(self._line, numbers.tolist()))
+
+    def _line(self, number: int) -> bytes:
+        start = int(self._ends[number - 1]) if number else 0
+        return self.text[start : int(self._ends[number])]
+
+
 class _Decoded(Apart):
     """The columns of records that have none: their lines are decoded, as many as are asked for."""
 
     def __init__(self, encoded: Encoded) -> None:
         self._records = encoded.records
-        self._chunks = list(encoded.chunks)
+        self._lines = _Lines(encoded.chunks)
         self._messages = encoded.messages
 
     def __len__(self) -> int:
         return self._records
 
     @cached_property
-    def _text(self) -> bytes:
-        return b"".join(self._chunks)
-
-    @cached_property
-    def _ends(self) -> NDArray[np.intp]:
-        return lines.ends(self._text)
-
-    @cached_property
     def _all_rows(self) -> list[_Core]:
-        return _CORES.decode_lines(self._text)
+        return _CORES.decode_lines(self._lines.text)
 
     def _rows(self, numbers: Numbers) -> list[_Core]:
         if numbers is None or len(numbers) * _FEW > self._records:
@@ -162,13 +164,7 @@ class _Decoded(Apart):
         return _CORES.decode_lines(self.lines(numbers))
 
     def lines(self, numbers: Numbers) -> bytes:
-        if numbers is None:
-            return self._text
-        return b"".join(map(self._line, numbers.tolist()))
-
-    def _line(self, number: int) -> bytes:
-        start = int(self._ends[number - 1]) if number else 0
-        return self._text[start : int(self._ends[number])]
+        return self._lines.text if numbers is None else self._lines.of(numbers)
 
     @cached_property
     def levels(self) -> list[str]:
