@@ -232,7 +232,7 @@ def messages(list parts not None, bytes numbers):
     try:
         for index in range(count):
             _go_to(&cursor, parts, numbers, index)
-            end[index] = _put_text(&out, cursor.text, cursor.text_size, cursor.part.is_escaped)
+            end[index] = _put_plain(&out, cursor.text, cursor.text_size, cursor.part.is_escaped)
         return finish(&out), ends
     finally:
         drop(&out)
@@ -288,7 +288,7 @@ def unescaped(bytes texts not None):
         while count:
             count -= 1
             stop = <const char*>memchr(at, c"\n", end - at)
-            found[0] = _put_text(&out, at, stop - at, True)
+            found[0] = _put_plain(&out, at, stop - at, True)
             found += 1
             at = stop + 1
         return finish(&out), ends
@@ -296,7 +296,7 @@ def unescaped(bytes texts not None):
         drop(&out)
 
 
-cdef inline Py_ssize_t _put_text(Out* out, const char* data, Py_ssize_t size, bint may_be_escaped) except -1:
+cdef inline Py_ssize_t _put_plain(Out* out, const char* data, Py_ssize_t size, bint may_be_escaped) except -1:
     """Put the text that stands there, between quotes of JSON, and an LF; returns where that stands."""
     cdef bytes text
     reserve(out, size + 1)  # as JSON no text is shorter
