@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from itertools import repeat
 from typing import Final, Protocol, TypeVar
 
@@ -30,10 +29,12 @@ Ends = NDArray[np.int64]
 #: Records by level and service.
 Counts = Mapping[str, Mapping[str, int]]
 
-#: What may be wanted of a block for who looks for something in it: a bit for each level, in their order, and one for
-#: the messages of all records.
+#: The levels whose records are wanted, for who looks for something in them: a bit for each, in their order.
 ALL_LEVELS: Final = (1 << len(LEVELS)) - 1
-MESSAGES: Final = 1 << len(LEVELS)
+
+#: Says whether there may be something in these messages of some records, an LF behind each. They are there until it
+#: returns.
+Search = Callable[[memoryview], bool]
 
 LF: Final = 0x0A
 _LETTERS: Final = {level: ord(level[0]) for level in LEVELS}
@@ -48,15 +49,13 @@ def bits_of(levels: Collection[str]) -> int:
 
 
 class Texts:
-    """Texts one behind the other, an LF behind each; in pieces, since to put them together takes as long as to look.
+    """Texts one behind the other, an LF behind each; `ends` is where these LF stand in `data`."""
 
-    `ends` is where these LF stand in `data`, and found when it is asked for.
-    """
+    __slots__ = ("data", "ends")
 
-    def __init__(self, pieces: Sequence[bytes], number: int, find_ends: Callable[[], Ends]) -> None:
-        self.pieces: Sequence[bytes] = pieces
-        self._number = number
-        self._find_ends = find_ends
+    def __init__(self, data: bytes, ends: Ends) -> None:
+        self.data = data
+        self.ends = ends
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Texts:
@@ -65,34 +64,17 @@ class Texts:
         ends = np.flatnonzero(np.frombuffer(data, np.uint8) == LF)
         if len(ends) != len(texts):  # one has an LF of its own
             ends = np.cumsum([len(text.encode()) + 1 for text in texts]) - 1
-        return cls.ending_at(data, ends)
-
-    @classmethod
-    def ending_at(cls, data: bytes, ends: Ends) -> Texts:
-        """Texts that are in one piece, and their ends."""
-        return cls([data], len(ends), lambda: ends)
+        return cls(data, ends)
 
     @classmethod
     def joined(cls, texts: Sequence[Texts]) -> Texts:
         """Those of each, one behind the other."""
-
-        def find_ends() -> Ends:
-            starts = np.cumsum([0, *(len(each.data) for each in texts)])
-            ends = [each.ends + start for each, start in zip(texts, starts, strict=False)]
-            return np.concatenate(ends or [starts[:0]])
-
-        return cls([piece for each in texts for piece in each.pieces], sum(map(len, texts)), find_ends)
-
-    @cached_property
-    def data(self) -> bytes:
-        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-
-    @cached_property
-    def ends(self) -> Ends:
-        return self._find_ends()
+        starts = np.cumsum([0, *(len(each.data) for each in texts)])
+        ends = [each.ends + start for each, start in zip(texts, starts, strict=False)]
+        return cls(b"".join([each.data for each in texts]), np.concatenate(ends or [starts[:0]]))
 
     def __len__(self) -> int:
-        return self._number
+        return len(self.ends)
 
     def __getitem__(self, number: int) -> bytes:
         return self.data[self._start(number) : self.ends[number]]
@@ -100,7 +82,7 @@ class Texts:
     def part(self, start: int, stop: int) -> Texts:
         """Those from the number `start` to before `stop`."""
         first, last = self._start(start), self._start(stop)
-        return Texts.ending_at(self.data[first:last], self.ends[start:stop] - first)
+        return Texts(self.data[first:last], self.ends[start:stop] - first)
 
     def to_list(self) -> list[str]:
         return [self[number].decode() for number in range(len(self))]

@@ -81,6 +81,7 @@ class Compiled:
         self._absent = names_of(keys)
         self._is_json = is_json
         self._columns = context.columns
+        self._search = context.search
 
     def take(self, block: bytes, at: int) -> tuple[Encoded | None, int]:
         """The entries from one that begins at `at` up to the first that is unusual, if any, and where that begins."""
@@ -93,6 +94,7 @@ class Compiled:
             self._absent,
             self._is_json,
             self._columns,
+            self._search,
         )
         return made.encoded("journald", fields), stop
 

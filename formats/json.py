@@ -136,7 +136,7 @@ def _enrich(block: bytes, context: Context) -> Encoded | None:
     if absent is None:
         return None
     opening = b"{" + context.prefix("json")
-    return made.encoded("json", json_lines.enrich(block, opening, absent, context.columns))
+    return made.encoded("json", json_lines.enrich(block, opening, absent, context.columns, context.search))
 
 
 @lru_cache(64)

@@ -119,7 +119,9 @@ def _encode_compiled(block: Frames, context: Context) -> Encoded | None:
         return None
     rest = b"," + context.prefix(_FORMAT)[:-1] + b"}\n"
     service = context.service.encode()
-    fields = log_entries.encode(block, len(block.starts), service, received_at, rest, added, context.columns)
+    fields = log_entries.encode(
+        block, len(block.starts), service, received_at, rest, added, context.columns, context.search
+    )
     return made.encoded(_FORMAT, fields)
 
 

@@ -101,6 +101,7 @@ def _compiled(block: bytes, context: Context) -> Encoded | None:
             context.prefix("raw"),
             context.prefix("raw", context.enrichment.keys & _PID),
             context.columns,
+            context.search,
         ),
     )
 

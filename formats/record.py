@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from formats.cores import NO_COLUMNS, Columns, Joined, Texts
+from formats.cores import NO_COLUMNS, Columns, Joined, Search
 from formats.heartbeats import Heartbeat
 
 CORE_FIELDS = ("timestamp", "level", "service", "message")
@@ -65,13 +65,14 @@ class Enrichment:
         self._fields = dict(fields)
         self._heads: dict[tuple[str, Collection[str]], bytes] = {}
 
-    def at(self, received_at: str, service: str, columns: int = 0) -> "Context":
+    def at(self, received_at: str, service: str, columns: int = 0, search: Search | None = None) -> "Context":
         """The enrichment of one block: `received_at` in RFC 3339 with microseconds and Z, the default service.
 
-        `columns` tells what is wanted of them (formats.cores): a format that has its records in columns, or can make
-        such at no great cost, hands out so much or more.
+        `columns` tells of which levels they are wanted (formats.cores): a format that has its records in columns, or
+        can make such at no great cost, hands out those or more. `search` is asked by formats that have all messages
+        at hand.
         """
-        return Context(self, received_at, service, columns)
+        return Context(self, received_at, service, columns, search)
 
     def head(self, format: str, carried: frozenset[str]) -> bytes:
         """All but the fields `carried` by the records themselves, up to the value of `received_at`."""
@@ -97,10 +98,18 @@ class Enrichment:
 class Context:
     """What is the same for all records of one block. Made for each block, by `Enrichment.at`."""
 
-    __slots__ = ("columns", "enrichment", "received_at", "service")
+    __slots__ = ("columns", "enrichment", "received_at", "search", "service")
 
-    def __init__(self, enrichment: Enrichment, received_at: str, service: str, columns: int = 0) -> None:
+    def __init__(
+        self,
+        enrichment: Enrichment,
+        received_at: str,
+        service: str,
+        columns: int = 0,
+        search: Search | None = None,
+    ) -> None:
         self.columns = columns
+        self.search = search
         self.enrichment = enrichment
         self.received_at = received_at
         self.service = service
@@ -149,7 +158,7 @@ class Encoded(msgspec.Struct, gc=False):
     What was gathered for who looks for something in the records, if it was wanted:
     `columns` are those of all records, if all parts of the block have them; else they are shorter.
     `kept` has the records of the levels that were wanted, and maybe others, if these are not all.
-    `messages` are those of all records, if `columns` are not.
+    `may_match`: not all messages were searched, or something was found.
     """
 
     format: str
@@ -163,7 +172,7 @@ class Encoded(msgspec.Struct, gc=False):
     rejects: list[Reject] = []
     columns: Columns = NO_COLUMNS
     kept: "Encoded | None" = None
-    messages: Texts | None = None
+    may_match: bool = True
     by_service: Mapping[str, int] | None = None
     heartbeats: list[Heartbeat] = []
 
@@ -173,7 +182,8 @@ class Encoded(msgspec.Struct, gc=False):
             return
         lines, timestamps, levels, services = zip(*rows, strict=True)
         chunk = b"".join(lines)
-        self.messages = self.by_service = None
+        self.by_service = None
+        self.may_match = True
         if self.kept is not None:
             self.kept.extend(rows)
         self.chunks.append(chunk)
@@ -197,15 +207,14 @@ class Encoded(msgspec.Struct, gc=False):
         """Before the records themselves are."""
         if not self.records:
             self.by_service = other.by_service
-            self.columns, self.kept, self.messages = other.columns, other.kept, other.messages
+            self.columns, self.kept, self.may_match = other.columns, other.kept, other.may_match
             return
         if self.by_service is not None:
             self.by_service = other.by_service and Counter(self.by_service) + Counter(other.by_service)
+        self.may_match |= other.may_match
         if self.kept is None and other.kept is None:
             self._append_columns(other.columns)
         else:
-            mine, others = self._all_messages(), other._all_messages()
-            self.messages = None if mine is None or others is None else Texts.joined([mine, others])
             if self.kept is None:
                 kept = Encoded(self.format)
                 kept.append(self)
@@ -213,14 +222,9 @@ class Encoded(msgspec.Struct, gc=False):
             self.kept.append(other if other.kept is None else other.kept)
             self.columns = NO_COLUMNS
 
-    def _all_messages(self) -> Texts | None:
-        if self.messages is None and len(self.columns) == self.records:
-            return self.columns.messages(None)
-        return self.messages
-
     def let_go(self) -> None:
         """Of what was gathered."""
-        self.columns, self.kept, self.messages = NO_COLUMNS, None, None
+        self.columns, self.kept = NO_COLUMNS, None
 
     def _append_columns(self, columns: Columns) -> None:
         if not isinstance(self.columns, Joined):

@@ -107,7 +107,8 @@ class BatchDoor:
         observer = self._pipeline.observer
         self._decoded = decoded = Decoded(observer.sight())
         framer = self._format.framer(self._limit_bytes)
-        context = self._enrichment.at(decoded.received_at, self._pipeline.service, observer.wanted)
+        service = self._pipeline.service
+        context = self._enrichment.at(decoded.received_at, service, *observer.asked)
 
         def feed(data: bytes) -> None:
             while block := framer.feed(data):

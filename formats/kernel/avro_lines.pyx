@@ -62,10 +62,10 @@ cdef struct Names:
     int number
 
 
-def encode(bytes data not None, Py_ssize_t records, Program program not None, bytes closing not None, int wanted):
+def encode(bytes data not None, Py_ssize_t records, Program program not None, bytes closing not None, int wanted, search):
     """So many records, which must be all that there is, to lines that end in `closing`.
 
-    Returns the fields of `made.Made`, its columns of what is `wanted`. None: a record is not whole, lacks a
+    Returns `made.MadeFields`, its columns of what is `wanted`. None: a record is not whole, lacks a
     core field or says that it is a heartbeat, or something is unusual.
     """
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
@@ -79,14 +79,15 @@ def encode(bytes data not None, Py_ssize_t records, Program program not None, by
     memset(&summary, 0, sizeof(Summary))
     out.data = side.data = NULL
     try:
-        begin_columns(&columns, wanted, size)
+        begin_columns(&columns, wanted, search, size)
         begin(&out, (likely if likely < 16 * size else 16 * size) + 4096)
         begin(&side, 1024)
         if not _encode_records(program, data, records, closing, &columns, &out, &side, &summary, services):
             return None
         if size_of(&out) >> 31:  # spans have no more bits
             return None
-        return finish(&out), records, summed_up(&summary, services), finish_columns(&columns)
+        gathered = finish_columns(&columns, PyBytes_AS_STRING(<object>out.data))
+        return finish(&out), records, summed_up(&summary, services), gathered
     except UnicodeDecodeError:
         return None
     finally:

@@ -1,3 +1,4 @@
+from formats.cores import Search
 from formats.kernel.made import MadeFields
 
 def entries(
@@ -9,4 +10,5 @@ def entries(
     absent: frozenset[bytes],
     is_json: bool,
     wanted: int,
+    search: Search | None,
 ) -> tuple[MadeFields | None, int]: ...

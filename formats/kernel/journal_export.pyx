@@ -44,10 +44,11 @@ def entries(
     frozenset absent not None,
     bint is_json,
     int wanted,
+    search,
 ):
     """The entries of `block`, lines of JSON or not, from `start` on, and where it stopped.
 
-    Of the entries the fields of `made.Made`, or None if there is none.
+    Of the entries `made.MadeFields`, or None if there is none.
     `service` is the one of entries that name none; `tails` end a line behind its level, without and with a host name;
     an entry with one of the fields `absent` is unusual. So is all that the other way does not make a record of.
     """
@@ -78,7 +79,7 @@ def entries(
     at = from_ + start
     try:
         begin(&made.lines, 2 * (end - at) + 1024)
-        begin_columns(&made.columns, wanted, end - at)
+        begin_columns(&made.columns, wanted, search, end - at)
         while at < end:
             if at[0] == c"\n":
                 at += 1
@@ -96,8 +97,9 @@ def entries(
         if made.summary.records == 0:
             return None, at - from_
         end_times(&made, shared.received_at)
+        gathered = finish_columns(&made.columns, PyBytes_AS_STRING(<object>made.lines.data))
         lines = finish(&made.lines)
-        return (lines, made.summary.records, summed_up(&made.summary, services), finish_columns(&made.columns)), at - from_
+        return (lines, made.summary.records, summed_up(&made.summary, services), gathered), at - from_
     finally:
         drop(&made.lines)
         drop_columns(&made.columns)

@@ -1,8 +1,11 @@
 from collections.abc import Iterable
 
+from formats.cores import Search
 from formats.kernel.made import MadeFields
 
 class Names:
     def __init__(self, names: Iterable[str]) -> None: ...
 
-def enrich(block: bytes, opening: bytes, absent: Names, wanted: int) -> MadeFields | None: ...
+def enrich(
+    block: bytes, opening: bytes, absent: Names, wanted: int, search: Search | None
+) -> MadeFields | None: ...

@@ -72,10 +72,10 @@ cdef struct Record:
     Py_ssize_t message_size
 
 
-def enrich(bytes block not None, bytes opening not None, Names absent not None, int wanted):
+def enrich(bytes block not None, bytes opening not None, Names absent not None, int wanted, search):
     """The records of `block`, lines of valid UTF-8, with `opening` in the place of the `{` of each.
 
-    Returns the fields of `made.Made`, its columns of what is `wanted`. None: not all lines are records in the
+    Returns `made.MadeFields`, its columns of what is `wanted`. None: not all lines are records in the
     stored form without any of the fields `absent`, or something is unusual.
     """
     cdef Text start = <Text>PyBytes_AS_STRING(block)
@@ -111,7 +111,7 @@ def enrich(bytes block not None, bytes opening not None, Names absent not None, 
     memset(&summary, 0, sizeof(Summary))
 
     try:
-        begin_columns(&columns, wanted, size)
+        begin_columns(&columns, wanted, search, size)
         at = start
         while at < end:
             line = at
@@ -132,14 +132,15 @@ def enrich(bytes block not None, bytes opening not None, Names absent not None, 
             out[0] = c"\n"
             out += 1
             at += 1
-            if wanted:
+            if columns.is_any:
                 span.service_start = <int32_t>(record.service - start + shift)
                 span.service_end = <int32_t>(span.service_start + record.service_size)
                 span.message_start = <int32_t>(record.message - start + shift)
                 span.message_end = <int32_t>(span.message_start + record.message_size)
                 made = PyBytes_AS_STRING(lines)
                 add_span(&columns, &span, record.level, &summary, made, began - made, out - made)
-        return lines, records, summed_up(&summary, services), finish_columns(&columns)
+        gathered = finish_columns(&columns, PyBytes_AS_STRING(lines))
+        return lines, records, summed_up(&summary, services), gathered
     finally:
         drop_columns(&columns)
 

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 
+from formats.cores import Search
 from formats.kernel.made import MadeFields
 
 class Added:
@@ -13,4 +14,5 @@ def encode(
     rest: bytes,
     added: Added,
     wanted: int,
+    search: Search | None,
 ) -> MadeFields | None: ...

@@ -111,10 +111,11 @@ def encode(
     bytes rest not None,
     Added added not None,
     int wanted,
+    search,
 ):
     """The records of `block`, `number` frames: `service` and `received_at` where they lack one, and `rest` behind each.
 
-    Returns the fields of `made.Made`, its columns of what is `wanted`. None: something is unusual.
+    Returns `made.MadeFields`, its columns of what is `wanted`. None: something is unusual.
     """
     if not PyBytes_Check(block):
         raise TypeError(f"not bytes: {type(block)}")
@@ -148,7 +149,7 @@ def encode(
         return None
     out.data = NULL
     try:
-        begin_columns(&columns, wanted, size)
+        begin_columns(&columns, wanted, search, size)
         begin(&out, size + number * (rest_size + PUNCTUATION // 2) + SLACK)
         while summary.records < number:
             at = read_text(at, end, &message)
@@ -169,7 +170,8 @@ def encode(
             summary.records += 1
         if at != end:
             return None
-        return finish(&out), number, summed_up(&summary, services), finish_columns(&columns)
+        gathered = finish_columns(&columns, PyBytes_AS_STRING(<object>out.data))
+        return finish(&out), number, summed_up(&summary, services), gathered
     except UnicodeDecodeError:
         return None
     finally:

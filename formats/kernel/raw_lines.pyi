@@ -1,3 +1,4 @@
+from formats.cores import Search
 from formats.kernel.made import MadeFields
 
 def encode(
@@ -8,4 +9,5 @@ def encode(
     prefix: bytes,
     prefix_with_pid: bytes,
     wanted: int,
+    search: Search | None,
 ) -> MadeFields | None: ...

@@ -63,12 +63,13 @@ def encode(
     bytes prefix not None,
     bytes prefix_with_pid not None,
     int wanted,
+    search,
 ):
     """The records of `block`, lines of valid UTF-8, with these fields between what is said of each and its message.
 
     `received_at` and `service` are for lines that say none; `service_json` is the latter as JSON. `prefix_with_pid` is
-    the enrichment of records that have a process id. Both end in a comma. Returns the fields of `made.Made`, its columns
-    of what is `wanted`. None: there is no record, or too much of them.
+    the enrichment of records that have a process id. Both end in a comma. Returns `made.MadeFields`, its columns of what is
+    `wanted`. None: there is no record, or too much of them.
     """
     cdef Shape shape
     cdef Text at = <Text>PyBytes_AS_STRING(block)
@@ -96,7 +97,7 @@ def encode(
     # As much as will be needed, mostly; very short lines would have it all at once, and they may be blank.
     out.data = NULL
     try:
-        begin_columns(&columns, wanted, PyBytes_GET_SIZE(block))
+        begin_columns(&columns, wanted, search, PyBytes_GET_SIZE(block))
         begin(&out, PyBytes_GET_SIZE(block) + min(lines * (128 + shape_size), 8 * PyBytes_GET_SIZE(block)) + 4 * SPACE)
         return _encode(block, &shape, shape_size, &columns, &out)
     finally:
@@ -183,7 +184,8 @@ cdef tuple _encode(
         summary.records += 1
     if summary.records == 0:
         return None
-    return finish(out), summary.records, summed_up(&summary, services), finish_columns(columns)
+    gathered = finish_columns(columns, PyBytes_AS_STRING(<object>out.data))
+    return finish(out), summary.records, summed_up(&summary, services), gathered
 
 
 cdef inline bint _is_nothing(Text at, Text stop) noexcept nogil:

@@ -1,14 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Levels, services and messages of the lines that kernels made, for the records that are asked for.
 
-`parts` are such lines, one behind the other: tuples of lines, services in the order in which they came, kinds, spans
-and texts, all of the same records, and whether a text has an escape of JSON.
+`parts` are such lines, one behind the other: tuples of lines, services in the order in which they came, and spans, all
+of the same records.
 `numbers` are those of records, ascending, as the bytes of int64; they go on from part to part.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memset
 
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, reserve, size_of
@@ -22,53 +23,57 @@ _text = msgspec.json.Decoder(str).decode
 
 cdef struct Part:
     const char* lines
-    const Kind* kinds
     const Span* spans
-    const char* texts
-    bint is_escaped
     Py_ssize_t records
     Py_ssize_t lines_size
-    Py_ssize_t texts_size
 
 cdef struct Cursor:  # on the record of a number that is asked for
     Part part
     Py_ssize_t place  # of the part among all
     Py_ssize_t number  # of the record in its part
     Py_ssize_t first  # number of the part's first record
-    const char* text
-    Py_ssize_t text_size
+    const Span* span
+
+
+cdef char* _room = NULL
+
+
+cdef char* borrow_room() except NULL:
+    global _room
+    cdef char* room = _room
+    _room = NULL  # another thread that comes now gets one of its own
+    if room is NULL:
+        room = <char*>malloc(SEARCHED_BYTES)
+        if room is NULL:
+            raise MemoryError
+    return room
+
+
+cdef void return_room(char* room) noexcept:
+    global _room
+    if _room is NULL:
+        _room = room
+    else:
+        free(room)
 
 
 cdef inline Part _part(tuple fields) except *:
-    """ValueError: there is not a span to each kind."""
-    cdef bytes lines = fields[0], kinds = fields[2], spans = fields[3], texts = fields[4]
-    cdef Py_ssize_t records = PyBytes_GET_SIZE(kinds) // <Py_ssize_t>sizeof(Kind)
-    if PyBytes_GET_SIZE(spans) != records * <Py_ssize_t>sizeof(Span):
-        raise ValueError(f"{records} records, and {PyBytes_GET_SIZE(spans)} bytes of spans")
+    cdef bytes lines = fields[0], spans = fields[2]
     return Part(
-        PyBytes_AS_STRING(lines),
-        <const Kind*>PyBytes_AS_STRING(kinds),
-        <const Span*>PyBytes_AS_STRING(spans),
-        PyBytes_AS_STRING(texts),
-        fields[5],
-        records,
-        PyBytes_GET_SIZE(lines),
-        PyBytes_GET_SIZE(texts),
+        PyBytes_AS_STRING(lines), <const Span*>PyBytes_AS_STRING(spans), _records(fields), PyBytes_GET_SIZE(lines)
     )
 
 
 cdef inline Py_ssize_t _records(tuple fields) except -1:
-    return PyBytes_GET_SIZE(<bytes>fields[2]) // <Py_ssize_t>sizeof(Kind)
+    return PyBytes_GET_SIZE(<bytes>fields[2]) // <Py_ssize_t>sizeof(Span)
 
 
 cdef inline int _check(const Part* part, Py_ssize_t number) except -1:
-    """ValueError: what this one says is not within the lines and the texts."""
+    """ValueError: what this one says is not within the lines."""
     cdef const Span* span = &part.spans[number]
-    cdef Py_ssize_t text_start = 0 if number == 0 else part.spans[number - 1].text_end + 1
     if not (
         0 <= span.service_start <= span.service_end <= part.lines_size
-        and 0 <= span.message_start <= part.lines_size
-        and 0 <= text_start <= span.text_end < part.texts_size
+        and 0 <= span.message_start <= span.message_end <= part.lines_size
     ):
         raise ValueError(f"span {number} is not that of a record here")
     return 0
@@ -85,13 +90,12 @@ cdef inline Py_ssize_t _count(list parts, bytes numbers) except -1:
 
 
 cdef inline Cursor _before_all() noexcept:
-    return Cursor(Part(NULL, NULL, NULL, NULL, False, 0, 0, 0), -1, 0, 0, NULL, 0)
+    return Cursor(Part(NULL, NULL, 0, 0), -1, 0, 0, NULL)
 
 
 cdef inline int _go_to(Cursor* cursor, list parts, bytes numbers, Py_ssize_t index) except -1:
     """To the record asked for as the `index`th. IndexError: there is no such record."""
     cdef Py_ssize_t number = index
-    cdef Py_ssize_t start
     if numbers is not None:
         number = (<const int64_t*>PyBytes_AS_STRING(numbers))[index]
     while number - cursor.first >= cursor.part.records and cursor.place + 1 < len(parts):
@@ -102,16 +106,14 @@ cdef inline int _go_to(Cursor* cursor, list parts, bytes numbers, Py_ssize_t ind
     if not 0 <= number < cursor.part.records:
         raise IndexError(f"no record {cursor.first + number}, or it does not ascend")
     _check(&cursor.part, number)
-    start = 0 if number == 0 else cursor.part.spans[number - 1].text_end + 1
     cursor.number = number
-    cursor.text = cursor.part.texts + start
-    cursor.text_size = cursor.part.spans[number].text_end - start
+    cursor.span = &cursor.part.spans[number]
     return 0
 
 
-cdef inline str _service(const char* lines, const Kind* kind, const Span* span, list names):
-    if kind.place != NO_PLACE and kind.place < len(names):
-        return names[kind.place]
+cdef inline str _service(const char* lines, const Span* span, list names):
+    if span.place != NO_PLACE and span.place < len(names):
+        return names[span.place]
     return _decoded(lines + span.service_start, span.service_end - span.service_start)
 
 
@@ -122,18 +124,22 @@ def services(list parts not None, bytes numbers):
     cdef list services = []
     for index in range(_count(parts, numbers)):
         _go_to(&cursor, parts, numbers, index)
-        names = parts[cursor.place][1]
-        services.append(
-            _service(
-                cursor.part.lines, &cursor.part.kinds[cursor.number], &cursor.part.spans[cursor.number], names
-            )
-        )
+        services.append(_service(cursor.part.lines, cursor.span, parts[cursor.place][1]))
     return services
 
 
 def levels(list parts not None):
     """The levels of all records, a byte each: which of `formats.levels.LEVELS`."""
-    return b"".join([fields[2][::2] for fields in parts])
+    cdef bytes levels = PyBytes_FromStringAndSize(NULL, _count(parts, None))
+    cdef char* level = PyBytes_AS_STRING(levels)
+    cdef Part part
+    cdef Py_ssize_t index
+    for fields in parts:
+        part = _part(fields)
+        for index in range(part.records):
+            level[index] = <char>part.spans[index].level
+        level += part.records
+    return levels
 
 
 def count(list parts not None, levels):
@@ -149,8 +155,8 @@ def count(list parts not None, levels):
         names = fields[1]
         memset(records, 0, sizeof(records))
         for index in range(part.records):
-            if part.kinds[index].level < LEVELS:
-                records[part.kinds[index].level][part.kinds[index].place] += 1
+            if part.spans[index].level < LEVELS:
+                records[part.spans[index].level][part.spans[index].place] += 1
         for level in range(LEVELS):
             if _LEVELS[level] not in levels:
                 continue
@@ -159,9 +165,9 @@ def count(list parts not None, levels):
                     _add(counts, level, names[place], records[level][place])
             if records[level][NO_PLACE]:
                 for index in range(part.records):
-                    if part.kinds[index].level == level and part.kinds[index].place == NO_PLACE:
+                    if part.spans[index].level == level and part.spans[index].place == NO_PLACE:
                         _check(&part, index)
-                        _add(counts, level, _service(part.lines, &part.kinds[index], &part.spans[index], names), 1)
+                        _add(counts, level, _service(part.lines, &part.spans[index], names), 1)
     return counts
 
 
@@ -193,29 +199,21 @@ def numbers(list parts not None, levels, service):
         if service is None:
             for index in range(part.records):  # without a branch, which would go this way and that
                 number[0] = first + index
-                number += is_level[part.kinds[index].level]
+                number += is_level[part.spans[index].level]
         elif service in names and names.index(service) < MOST_SERVICES:
             place = names.index(service)
             for index in range(part.records):
                 number[0] = first + index
-                number += is_level[part.kinds[index].level] & (part.kinds[index].place == place)
+                number += is_level[part.spans[index].level] & (part.spans[index].place == place)
         elif service in names:
             for index in range(part.records):
-                if is_level[part.kinds[index].level] and part.kinds[index].place == NO_PLACE:
+                if is_level[part.spans[index].level] and part.spans[index].place == NO_PLACE:
                     _check(&part, index)
-                    if _service(part.lines, &part.kinds[index], &part.spans[index], names) == service:
+                    if _service(part.lines, &part.spans[index], names) == service:
                         number[0] = first + index
                         number += 1
         first += part.records
     return found[: <char*>number - PyBytes_AS_STRING(found)]
-
-
-def texts(list parts not None):
-    """All messages as they were gathered, each with an LF behind it; None where one has an escape."""
-    for fields in parts:
-        if fields[5]:
-            return None
-    return [fields[4] for fields in parts]
 
 
 def messages(list parts not None, bytes numbers):
@@ -227,34 +225,17 @@ def messages(list parts not None, bytes numbers):
     cdef Py_ssize_t index, count = _count(parts, numbers)
     cdef bytes ends = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(int64_t))
     cdef int64_t* end = <int64_t*>PyBytes_AS_STRING(ends)
+    cdef const char* message
     cdef Out out
     begin(&out, 64 * count)
     try:
         for index in range(count):
             _go_to(&cursor, parts, numbers, index)
-            end[index] = _put_plain(&out, cursor.text, cursor.text_size, cursor.part.is_escaped)
+            message = cursor.part.lines + cursor.span.message_start
+            end[index] = _put_plain(&out, message, cursor.span.message_end - cursor.span.message_start)
         return finish(&out), ends
     finally:
         drop(&out)
-
-
-def ends(list parts not None):
-    """Where the LF of each message stands, in int64, if the texts are put together."""
-    cdef Part part
-    cdef Py_ssize_t index, count = 0, base = 0
-    cdef bytes ends
-    cdef int64_t* end
-    for fields in parts:
-        count += _records(fields)
-    ends = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(int64_t))
-    end = <int64_t*>PyBytes_AS_STRING(ends)
-    for fields in parts:
-        part = _part(fields)
-        for index in range(part.records):
-            end[index] = base + part.spans[index].text_end
-        end += part.records
-        base += part.texts_size
-    return ends
 
 
 def lines(list parts not None, bytes numbers):
@@ -266,41 +247,36 @@ def lines(list parts not None, bytes numbers):
     for index in range(_count(parts, numbers)):
         _go_to(&cursor, parts, numbers, index)
         text = parts[cursor.place][0]
-        start = text.rfind(b"\n", 0, cursor.part.spans[cursor.number].message_start) + 1
+        start = text.rfind(b"\n", 0, cursor.span.message_start) + 1
         end = text.find(b"\n", start) + 1
         lines.append(text[start:end])
     return b"".join(lines)
 
 
 def unescaped(bytes texts not None):
-    """Texts as they stand in JSON strings, an LF behind each, as they are meant; and where the LF of each then stands,
-    in int64.
-    """
+    """Texts as they stand in JSON strings, an LF behind each, as they are meant."""
     cdef const char* at = PyBytes_AS_STRING(texts)
     cdef const char* end = at + PyBytes_GET_SIZE(texts)
     cdef const char* stop
-    cdef Py_ssize_t count = texts.count(b"\n")
-    cdef bytes ends = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(int64_t))
-    cdef int64_t* found = <int64_t*>PyBytes_AS_STRING(ends)
     cdef Out out
     begin(&out, end - at)
     try:
-        while count:
-            count -= 1
+        while at < end:
             stop = <const char*>memchr(at, c"\n", end - at)
-            found[0] = _put_plain(&out, at, stop - at, True)
-            found += 1
+            if stop is NULL:
+                raise ValueError("the last text has no LF behind it")
+            _put_plain(&out, at, stop - at)
             at = stop + 1
-        return finish(&out), ends
+        return finish(&out)
     finally:
         drop(&out)
 
 
-cdef inline Py_ssize_t _put_plain(Out* out, const char* data, Py_ssize_t size, bint may_be_escaped) except -1:
+cdef inline Py_ssize_t _put_plain(Out* out, const char* data, Py_ssize_t size) except -1:
     """Put the text that stands there, between quotes of JSON, and an LF; returns where that stands."""
     cdef bytes text
     reserve(out, size + 1)  # as JSON no text is shorter
-    if may_be_escaped and memchr(data, c"\\", size) is not NULL:
+    if memchr(data, c"\\", size) is not NULL:
         text = _decoded(data, size).encode()
         put(out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
     else:

@@ -123,7 +123,7 @@ cdef inline int note_service(Summary* summary, dict services, Text at, Py_ssize_
 
 
 cdef inline tuple summed_up(Summary* summary, dict services):
-    """The fields of `made.Summed`."""
+    """`made.SummedFields`."""
     cdef int index
     cdef list names = list(services)
     for index in range(SLOTS):

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterable
 
+from formats.cores import Search
 from formats.kernel.made import MadeFields
 from formats.kernel.syslog_clock import Clock
 
@@ -14,5 +15,9 @@ class Surroundings:
 Told = tuple[str, str, bytes, str, bytes, str]
 
 def take(
-    block: bytes, around: Surroundings, other: Callable[[bytes], Told | None], wanted: int
+    block: bytes,
+    around: Surroundings,
+    other: Callable[[bytes], Told | None],
+    wanted: int,
+    search: Search | None,
 ) -> MadeFields | None: ...

@@ -86,8 +86,8 @@ cdef class Surroundings:
             raise ValueError("eight rests and a time in the stored form")
 
 
-def take(bytes block not None, Surroundings around not None, other not None, int wanted):
-    """The messages of a block. Returns the fields of `made.Made`; None: something is unusual.
+def take(bytes block not None, Surroundings around not None, other not None, int wanted, search):
+    """The messages of a block. Returns `made.MadeFields`; None: something is unusual.
 
     `other` reads a message and tells its time, level, rendered severity, service, rendered origin and text; or None.
     """
@@ -99,7 +99,7 @@ def take(bytes block not None, Surroundings around not None, other not None, int
         return None
     lines.data = NULL
     try:
-        begin_columns(&columns, wanted, size)
+        begin_columns(&columns, wanted, search, size)
         begin(&lines, 2 * size + 4096)
         return _take(block, around, other, &lines, &columns)
     finally:
@@ -179,7 +179,8 @@ cdef tuple _take(bytes block, Surroundings around, other, Out* lines, Columns* c
         at = next
     if summary.records == 0:
         return None
-    return finish(lines), summary.records, summed_up(&summary, services), finish_columns(columns)
+    gathered = finish_columns(columns, PyBytes_AS_STRING(<object>lines.data))
+    return finish(lines), summary.records, summed_up(&summary, services), gathered
 
 
 cdef inline Text _pass_count(Text at, Text block_end, Text* message_end) noexcept nogil:

@@ -149,7 +149,6 @@ class _Decoded(Apart):
     def __init__(self, encoded: Encoded) -> None:
         self._records = encoded.records
         self._lines = _Lines(encoded.chunks)
-        self._messages = encoded.messages
 
     def __len__(self) -> int:
         return self._records
@@ -178,8 +177,6 @@ class _Decoded(Apart):
         return [row.service for row in self._rows(numbers)]
 
     def messages(self, numbers: Numbers) -> Texts:
-        if numbers is None and self._messages is not None:
-            return self._messages
         return Texts.of([row.message for row in self._rows(numbers)])
 
 

@@ -115,9 +115,9 @@ class PatternMatcher:
         """Whether so much was found lately that all fields are going to be asked for."""
         return any(group.search.in_storm for group in self._groups)
 
-    def may_find(self, messages: Texts) -> bool:
-        """Whether anything can be found in a block of which these are all messages."""
-        return any(group.search.may_find(messages) for group in self._groups)
+    def may_be_in(self, messages: memoryview) -> bool:
+        """Whether anything can be found in these messages, an LF behind each: a `formats.cores.Search`."""
+        return any(group.search.may_be_in(messages) for group in self._groups)
 
     def look(self, block: Block, unsampled: Unsampled) -> Iterator[Found]:
         """What is found in a block, by rule."""

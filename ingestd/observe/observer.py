@@ -22,7 +22,7 @@ from formats.cores import ALL_LEVELS
 from formats.record import Encoded
 from ingestd.observe.condition import Condition
 from ingestd.observe.messages import SAMPLE_BYTES, Heartbeat, Observation, Rejected
-from ingestd.observe.sight import Rules, Sight
+from ingestd.observe.sight import Asked, Rules, Sight
 from ingestd.stats import OBSERVED, Slot, index
 
 FLUSH_S: Final = 0.2
@@ -91,9 +91,10 @@ class Observer:
         self._looks = 0
 
     @property
-    def wanted(self) -> int:
-        """The columns that the next block should be decoded with, as in `formats.cores`."""
-        return ALL_LEVELS if self._sight.services.due else self._rules.wanted
+    def asked(self) -> Asked:
+        """What the next block should be decoded with."""
+        asked = self._rules.asked
+        return Asked(ALL_LEVELS, asked.search) if self._sight.services.due else asked
 
     def take(self, encoded: Encoded) -> None:
         """A block of a stream, with at least one record, is received. Its columns will be let go."""

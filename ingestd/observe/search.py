@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import hyperscan
 import numpy as np
@@ -41,9 +41,9 @@ _LEAST_SAMPLE: Final = 4
 #: What may match a line end: classes that are not told by what they have, and escapes not known to be harmless.
 _CROSSES: Final = re.compile(r"\[\^|\[:|\(\?[a-z]*s|\\[^bBdwtrf!-/:-@\[-`{-~]|[\0-\x1f]")
 
-
-#: Patterns that are looked for one after the other if only their occurrence is asked for: the engine is then faster.
-_FEW: Final = 4
+#: How a pattern with a text that it always matches begins; the fewest characters that are worth to be looked for.
+_PLAIN: Final = re.compile(r"(?P<flag>(?:\(\?i\))?)(?P<text>[A-Za-z0-9 _:;,=/@%-]+)")
+_LEAST_LITERAL: Final = 3
 
 
 class Hits(NamedTuple):
@@ -62,8 +62,10 @@ class Search:
         self._crosses = [_CROSSES.search(pattern) is not None for pattern in patterns]
         self._by_line = list(map(_by_line, self._patterns))
         self._all = compile_patterns(self._by_line)
-        apart = [[pattern] for pattern in self._patterns]
-        self._first = list(map(compile_patterns, apart if len(apart) <= _FEW else [self._patterns]))
+        self._first = [compile_patterns(self._patterns)]
+        literals = list(map(literal_of, patterns))
+        if all(literals):
+            self._first.insert(0, compile_patterns([literal.encode() for literal in literals]))
         self._any = compile_patterns(self._patterns, FLAGS | hyperscan.HS_FLAG_SINGLEMATCH)
         self._alone: dict[int, hyperscan.Database] = {}
         self._whole: dict[int, hyperscan.Database] = {}
@@ -89,15 +91,11 @@ class Search:
 
     def may_find(self, texts: Texts) -> bool:
         """Whether any pattern occurs: mostly none, which is told at several times the speed of where they do."""
-        if self._storms:
-            return True
-        try:
-            for piece in texts.pieces:
-                for database in self._first:
-                    database.scan(piece, match_event_handler=_stop)
-        except hyperscan.ScanTerminated:
-            return True
-        return False
+        return bool(self._storms) or self.may_be_in(texts.data)
+
+    def may_be_in(self, data: bytes | memoryview) -> bool:
+        """Whether any pattern occurs in texts with an LF behind each."""
+        return all(_occurs(database, data) for database in self._first)
 
     def _occurring(self, texts: Texts) -> dict[int, list[int]]:
         """The patterns that occur at all; twice as slow as to ask for one, and bounded where they occur often."""
@@ -169,6 +167,28 @@ class Search:
             database = self._whole[pattern] = compile_patterns([self._patterns[pattern]], flags)
         found, _ = _scan(database, text)
         return bool(found)
+
+
+def literal_of(pattern: str) -> str:
+    """A pattern of a text that begins all that `pattern` matches; empty where there is none, or where it is not plain.
+
+    To the engine such a text is worth more than the pattern, of which it may expand what follows. It looks for the last
+    characters of a text, so these are none that end every word.
+    """
+    plain = _PLAIN.match(pattern)
+    if plain is None or "|" in pattern:
+        return ""
+    is_optional = pattern[plain.end() :].startswith(("?", "*", "{"))
+    text = plain["text"][: -1 if is_optional else None].rstrip()
+    return plain["flag"] + text if len(text) >= _LEAST_LITERAL else ""
+
+
+def _occurs(database: hyperscan.Database, data: bytes | memoryview) -> bool:
+    try:
+        database.scan(cast("bytes", data), match_event_handler=_stop)  # any buffer will do
+    except hyperscan.ScanTerminated:
+        return True
+    return False
 
 
 def _by_line(pattern: bytes) -> bytes:

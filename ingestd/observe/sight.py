@@ -2,8 +2,9 @@
 
 Strategy. To look has a price whatever is looked at, as much as that of some thousand records; so blocks wait until they
 are worth it together, or until somebody asks. What waits has left the caches when it is looked at, and its memory is
-not used again for what comes. So patterns that are looked for in all messages are so while these have just been made;
-and then only the records of the levels that other rules ask for are kept, with lines of their own, mostly few.
+not used again for what comes. So patterns that are looked for in all messages are so while these are made, by who makes
+them (`Rules.asked`); and only the records of the levels that other rules ask for are kept, with lines of their own,
+mostly few.
 
 The observer has one for all streams, and each numbered batch one of its own until it is received: a batch is decoded in
 steps, and may be given up.
@@ -13,9 +14,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence, Set
-from typing import Final
+from typing import Final, NamedTuple
 
-from formats.cores import ALL_LEVELS, MESSAGES, Texts, bits_of
+from formats.cores import ALL_LEVELS, Search, bits_of
 from formats.levels import LEVELS
 from formats.record import Encoded
 from ingestd.observe.block import Block
@@ -26,11 +27,24 @@ from ingestd.observe.messages import Match
 from ingestd.observe.services import ServiceCounts
 from ingestd.stats import Slot
 
-#: So many records are looked at together while they are new, and so many of those that are kept, which takes some 3 ms;
-#: or so many bytes of their lines.
+#: So many records are looked at together in which something may be found, more where it is in all of them; and so many
+#: of those that are kept, which takes some 3 ms. Or so many bytes of their lines.
 _ENOUGH_NEW: Final = 1024
+_ENOUGH_IN_STORM: Final = 12_288
 _ENOUGH_KEPT: Final = 32_768
 _ENOUGH_BYTES: Final = 1 << 23
+
+
+class Asked(NamedTuple):
+    """What formats are asked for beside a block, as in `formats.cores`."""
+
+    columns: int
+    """The levels whose records are looked at."""
+    search: Search | None
+    """For patterns that are looked for in all messages."""
+
+
+_ALL: Final = Asked(ALL_LEVELS, None)
 
 
 class Rules:
@@ -44,14 +58,12 @@ class Rules:
         self.are_any = bool(conditions)
         self.named: Collection[str] = frozenset(each.service for each in conditions if each.service)
         self.kept_levels = self.patterns.levels | self.levels.levels
-        self._wanted = bits_of(self.kept_levels)
-        if self.everywhere and self._wanted != ALL_LEVELS:
-            self._wanted |= MESSAGES
+        self._calm = Asked(bits_of(self.kept_levels), self.everywhere.may_be_in if self.everywhere else None)
 
     @property
-    def wanted(self) -> int:
-        """Columns to look at, as in `formats.cores`."""
-        return ALL_LEVELS if self.everywhere.in_storm else self._wanted
+    def asked(self) -> Asked:
+        """What the next block should be decoded with."""
+        return _ALL if self.everywhere.in_storm else self._calm
 
 
 def _is_everywhere(condition: Condition) -> bool:
@@ -106,33 +118,29 @@ class Sight:
         self._wait_for_look(encoded, time.time_ns())
 
     def _wait_for_look(self, encoded: Encoded, since_ns: int) -> None:
-        enough = _ENOUGH_KEPT if self._rules.everywhere.in_storm else _ENOUGH_NEW
+        if not (encoded.may_match and self._rules.everywhere):
+            self._keep(encoded, since_ns)
+            return
+        enough = _ENOUGH_IN_STORM if self._rules.everywhere.in_storm else _ENOUGH_NEW
         if self._new.add(encoded, since_ns, enough):
             self._look_at_new()
 
     def _look_at_new(self) -> None:
         """Look everywhere in what is new, and keep what else is asked for."""
         blocks, since_ns = self._new.take()
-        if blocks and self._may_be_found(blocks):
+        if blocks:
             self._note_patterns(self._rules.everywhere, Block(blocks), since_ns)
         for encoded in blocks:
-            kept = encoded if encoded.kept is None else encoded.kept
-            is_asked = not self._rules.kept_levels.isdisjoint(kept.levels)
-            if kept is not encoded or not is_asked:
-                encoded.let_go()
-            if is_asked:
-                self._keep(kept, since_ns)
+            self._keep(encoded, since_ns)
 
     def _keep(self, encoded: Encoded, since_ns: int) -> None:
-        if self._kept.add(encoded, since_ns, _ENOUGH_KEPT):
+        """Keep what is asked for by its level."""
+        kept = encoded if encoded.kept is None else encoded.kept
+        is_asked = not self._rules.kept_levels.isdisjoint(kept.levels)
+        if kept is not encoded or not is_asked:
+            encoded.let_go()
+        if is_asked and self._kept.add(kept, since_ns, _ENOUGH_KEPT):
             self._look_at_kept()
-
-    def _may_be_found(self, blocks: Sequence[Encoded]) -> bool:
-        everywhere = self._rules.everywhere
-        messages = [encoded.messages for encoded in blocks if encoded.messages is not None]
-        if not everywhere or len(messages) < len(blocks):
-            return bool(everywhere)
-        return everywhere.may_find(messages[0] if len(messages) == 1 else Texts.joined(messages))
 
     def _look_at_kept(self) -> None:
         """Look at what is kept, and let it go."""

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from formats import json as json_format
 from formats import kernel
-from formats.cores import ALL_LEVELS, NO_COLUMNS, Joined
-from formats.record import Enrichment
+from formats.cores import ALL_LEVELS, NO_COLUMNS, Joined, Search
+from formats.record import Encoded, Enrichment
 from tests.formats.harness import CONTEXT, RECEIVED_AT, assert_same_both_ways, check, check_columns
 
 pytestmark = pytest.mark.skipif(not kernel.COMPILED, reason="no C compiler when this was installed")
@@ -173,3 +173,65 @@ def test_both_ways_make_the_same_of_damaged_json(records: list[bytes], seed: int
         block[at : at + rng.randint(0, 2)] = what
     if block:
         assert_same_both_ways("json", bytes(block))
+
+
+def test_messages_are_searched_some_at_a_time() -> None:
+    """However long and many they are, and as they are meant."""
+    messages = [
+        "short",
+        "x" * 300_000,
+        'say "hi"\\\n',
+        *(f"number {number}" for number in range(30_000)),
+        "é" * 70_000,
+    ]
+    searched: list[bytes] = []
+
+    def nothing(texts: memoryview) -> bool:
+        searched.append(bytes(texts))
+        return False
+
+    encoded = searching(b"".join(line(message=message) for message in messages), nothing)
+    assert not encoded.may_match
+    assert b"".join(searched).decode() == "".join(message + "\n" for message in messages)
+    assert 4 < len(searched) < 20
+    assert all(texts.endswith(b"\n") for texts in searched)
+
+
+def test_nothing_is_searched_for_once_something_is_found() -> None:
+    times = []
+
+    def something(_: memoryview) -> bool:
+        times.append(1)
+        return True
+
+    assert searching(line(message="x" * 1000) * 1000, something).may_match
+    assert len(times) == 1
+
+
+def test_who_keeps_what_it_searches_has_nothing() -> None:
+    """The memory is used again."""
+    kept: list[memoryview] = []
+    searching(line(), lambda texts: kept.append(texts) or False)
+    with pytest.raises(ValueError, match="released"):
+        kept[0].tobytes()
+
+
+def test_a_search_that_fails_or_decodes_itself() -> None:
+    def within(texts: memoryview) -> bool:
+        assert not searching(
+            line(message="inner") * 10, lambda inner: bytes(inner) != b"inner\n" * 10
+        ).may_match
+        return bytes(texts) != b"outer\n" * 10
+
+    def fails(_: memoryview) -> bool:
+        raise RuntimeError("search")
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="search"):
+            searching(line() * 10, fails)
+        assert not searching(line(message="outer") * 10, within).may_match
+
+
+def searching(block: bytes, search: Search) -> Encoded:
+    (encoded,) = json_format.encode(block, Enrichment({}).at(RECEIVED_AT, "unknown", search=search))
+    return encoded

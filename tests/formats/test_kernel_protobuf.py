@@ -196,14 +196,14 @@ def test_a_time_of_receipt_of_another_width() -> None:
 def test_the_kernel_trusts_nobody() -> None:
     """Neither a number of frames nor the size of what goes behind each record."""
     added = log_entries.Added({"x": 6})
-    arguments = (b"unknown", RECEIVED_AT.encode(), b',"x":1}\n', added, ALL_LEVELS)
+    arguments = (b"unknown", RECEIVED_AT.encode(), b',"x":1}\n', added, ALL_LEVELS, None)
     lines = log_entries.encode(entry() * 3, 3, *arguments)
     assert lines is not None
     assert lines[0].endswith(b',"seq":1,"x":1}\n')
     for number in (-1, 0, 2, 4, 1000, 2**62):
         assert log_entries.encode(entry() * 3, number, *arguments) is None
     with pytest.raises(ValueError, match="size"):
-        log_entries.encode(entry(), 1, b"", b"", b"}\n", added, ALL_LEVELS)
+        log_entries.encode(entry(), 1, b"", b"", b"}\n", added, ALL_LEVELS, None)
     with pytest.raises(TypeError, match="not bytes"):
         log_entries.encode(bytearray(entry()), 1, *arguments)  # type: ignore[arg-type]
 

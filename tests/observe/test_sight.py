@@ -9,27 +9,27 @@ from collections.abc import Iterable
 import pytest
 
 from formats import FORMATS
-from formats.cores import ALL_LEVELS, MESSAGES, bits_of
+from formats.cores import ALL_LEVELS, bits_of
 from formats.record import Encoded, Enrichment
 from ingestd.observe.condition import Condition
-from ingestd.observe.sight import Rules, Sight
+from ingestd.observe.sight import Asked, Rules, Sight
 from ingestd.stats import Board
 from tests.observe.made import RECEIVED_AT, Observed, Record, block, errors, record
 
 RULES = (Condition("errors", "ERROR"), Condition("full", pattern="no space left"))
 
 
-#: Columns with which blocks are decoded: those that the rules look at, and once more all that there are.
-_wanted = Rules(RULES).wanted
+#: What blocks are decoded with: what the rules ask for, and once more all columns, and no search.
+_asked = Rules(RULES).asked
 
 
-@pytest.fixture(params=[_wanted, ALL_LEVELS], ids=["as wanted", "all"], autouse=True)
+@pytest.fixture(params=[_asked, Asked(ALL_LEVELS, None)], ids=["as wanted", "all"], autouse=True)
 def _columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[__name__], "_wanted", request.param)
+    monkeypatch.setattr(sys.modules[__name__], "_asked", request.param)
 
 
 def encoded(records: Iterable[Record]) -> Encoded:
-    context = Enrichment({}).at(RECEIVED_AT, "unknown", _wanted)
+    context = Enrichment({}).at(RECEIVED_AT, "unknown", *_asked)
     (made,) = FORMATS["json"].encode(block(records), context)
     return made
 
@@ -79,7 +79,7 @@ def test_what_was_gathered_is_let_go() -> None:
         assert len(made.columns) == 5 or made.kept is not None
         seen.add(made)
         seen.take_matches()
-        assert (len(made.columns), made.kept, made.messages) == (0, None, None)
+        assert (len(made.columns), made.kept) == (0, None)
 
 
 def test_a_match_everywhere_has_its_service_and_its_line() -> None:
@@ -101,10 +101,10 @@ def test_all_columns_are_wanted_in_a_storm() -> None:
     """Else each record of a storm would be decoded."""
     rules = Rules(RULES)
     seen = Sight(rules, Board(1).slot(0))
-    assert rules.wanted == bits_of({"ERROR", "FATAL"}) | MESSAGES
+    assert rules.asked == (bits_of({"ERROR", "FATAL"}), rules.everywhere.may_be_in)
     for _ in range(10):
         seen.add(encoded([record(message="no space left")] * 1000))
-    assert rules.wanted == ALL_LEVELS
+    assert rules.asked == (ALL_LEVELS, None)
     (match,) = seen.take_matches()
     assert match.count == 10_000
 
@@ -116,9 +116,10 @@ def test_a_rule_for_all_levels_wants_them() -> None:
         Condition("field", field="user", pattern="x"),
         Condition("level", "TRACE"),
     ):
-        assert Rules([*RULES, rule]).wanted == ALL_LEVELS
-    assert Rules([Condition("pattern", pattern="x")]).wanted == MESSAGES
-    assert Rules([]).wanted == 0
+        assert Rules([*RULES, rule]).asked.columns == ALL_LEVELS
+    rules = Rules([Condition("pattern", pattern="x")])
+    assert rules.asked == (0, rules.everywhere.may_be_in)
+    assert Rules([]).asked == (0, None)
 
 
 def test_a_batch_is_told_when_it_is_received() -> None:
