@@ -30,7 +30,6 @@ cdef struct Part:
 cdef struct Cursor:  # on the record of a number that is asked for
     Part part
     Py_ssize_t place  # of the part among all
-    Py_ssize_t number  # of the record in its part
     Py_ssize_t first  # number of the part's first record
     const Span* span
 
@@ -90,7 +89,7 @@ cdef inline Py_ssize_t _count(list parts, bytes numbers) except -1:
 
 
 cdef inline Cursor _before_all() noexcept:
-    return Cursor(Part(NULL, NULL, 0, 0), -1, 0, 0, NULL)
+    return Cursor(Part(NULL, NULL, 0, 0), -1, 0, NULL)
 
 
 cdef inline int _go_to(Cursor* cursor, list parts, bytes numbers, Py_ssize_t index) except -1:
@@ -106,7 +105,6 @@ cdef inline int _go_to(Cursor* cursor, list parts, bytes numbers, Py_ssize_t ind
     if not 0 <= number < cursor.part.records:
         raise IndexError(f"no record {cursor.first + number}, or it does not ascend")
     _check(&cursor.part, number)
-    cursor.number = number
     cursor.span = &cursor.part.spans[number]
     return 0
 
