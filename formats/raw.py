@@ -162,7 +162,7 @@ def _encode_lines(lines: list[str], context: Context, encoded: Encoded) -> None:
     levels = dict.fromkeys(LEVELS, 0)
     for key, number in counts.items():
         levels[openings[key].level] += number
-    if context.columns:
+    if context.is_looked_at:
         found = [openings[key] for key in keys]
         encoded.columns = Lists(
             [opening.level for opening in found], [opening.service for opening in found], messages

@@ -114,6 +114,11 @@ class Context:
         self.received_at = received_at
         self.service = service
 
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether somebody looks for something in the records: then columns are worth to be handed out."""
+        return self.columns != 0 or self.search is not None
+
     def prefix(self, format: str, carried: frozenset[str] = _NOTHING) -> bytes:
         """The fields to splice after the `{` of a record, with a trailing comma.
 

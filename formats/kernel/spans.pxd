@@ -6,7 +6,7 @@ that the others need not be held. What is searched for in all messages is so at 
 """
 
 from cpython.buffer cimport PyBUF_READ
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t
@@ -39,8 +39,7 @@ cdef struct Columns:
     int levels  # that are
     Out lines  # of the records of these levels; none if these are all
     Out spans
-    PyObject* search  # as in formats.cores, until it has found something; borrowed
-    bint is_searched
+    PyObject* search  # as in formats.cores, if it is given and has not found anything; borrowed
     char* messages  # to be searched, with an LF behind each; room for SEARCHED_BYTES
     Py_ssize_t messages_size
 
@@ -60,12 +59,11 @@ cdef inline int begin_columns(Columns* columns, int levels, search, Py_ssize_t s
     columns.is_any = levels != 0 or search is not None
     columns.levels = levels
     columns.search = NULL if search is None else <PyObject*>search
-    columns.is_searched = search is not None
     columns.lines.data = columns.spans.data = NULL
     columns.messages = NULL
     begin(&columns.lines, (size >> 1) * is_partly)
     begin(&columns.spans, (size >> 2 >> rare) * (levels != 0))
-    if columns.is_searched:
+    if columns.search is not NULL:
         columns.messages = borrow_room()
     return 0
 
@@ -161,7 +159,7 @@ cdef inline tuple finish_columns(Columns* columns, const char* lines):
     _search(columns, columns.messages, columns.messages_size)
     return (
         columns.levels,
-        columns.is_searched and columns.search is not NULL,
+        columns.search is not NULL,
         finish(&columns.lines),
         finish(&columns.spans),
     )

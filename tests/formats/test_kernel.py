@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from formats import FORMATS, kernel
 from formats import json as json_format
-from formats import kernel
 from formats.cores import ALL_LEVELS, NO_COLUMNS, Joined, Search
 from formats.record import Encoded, Enrichment
 from tests.formats.harness import CONTEXT, RECEIVED_AT, assert_same_both_ways, check, check_columns
@@ -235,3 +235,23 @@ def test_a_search_that_fails_or_decodes_itself() -> None:
 def searching(block: bytes, search: Search) -> Encoded:
     (encoded,) = json_format.encode(block, Enrichment({}).at(RECEIVED_AT, "unknown", search=search))
     return encoded
+
+
+@pytest.mark.parametrize(
+    ("format", "block"),
+    [
+        ("json", line()),
+        ("raw", b"INFO api: text\n"),
+        ("syslog", b"<14>1 2026-11-20T12:00:00Z web api 1 - - text\n"),
+    ],
+)
+def test_a_search_alone_makes_columns_without_kernels(
+    format: str, block: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody searches then; to find the messages in the lines again would take much longer."""
+    monkeypatch.setattr(kernel, "COMPILED", False)
+    (encoded,) = FORMATS[format].encode(
+        block * 3, Enrichment({}).at(RECEIVED_AT, "unknown", search=lambda _: False)
+    )
+    assert encoded.may_match
+    assert len(encoded.columns) == 3
