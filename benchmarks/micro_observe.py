@@ -66,7 +66,7 @@ def _case(conditions: Sequence[Condition] | None) -> Callable[[bytes], None]:
 
     def take(block: bytes) -> None:
         nonlocal due_s
-        context = enrichment.at(_RECEIVED_AT, "unknown", *observer.asked)
+        context = enrichment.at(_RECEIVED_AT, "unknown", observer.wanted)
         for encoded in json_format.encode(block, context):
             observer.take(encoded)
             queued.append(encoded)

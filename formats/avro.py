@@ -166,9 +166,7 @@ def _encode_compiled(records: Records, data: bytes, number: int, context: Contex
         return None
     carried = context.enrichment.keys.intersection(records.names)
     closing = (b"," + context.prefix(_FORMAT, carried)).removesuffix(b",") + b"}\n"
-    return made.encoded(
-        _FORMAT, avro_lines.encode(data, number, records.program, closing, context.columns, context.search)
-    )
+    return made.encoded(_FORMAT, avro_lines.encode(data, number, records.program, closing, context.wanted))
 
 
 def _encode_rows(records: Records, columns: list[list[Any]], context: Context, encoded: Encoded) -> None:

@@ -78,7 +78,7 @@ def encode_lines(format: str, lines: Sequence[object], known: Known, context: Co
     nbytes = sum(map(len, chunks))
     counts, services = known.counts, known.services
     core = known.core
-    columns = Lists(core.levels, core.services, core.messages) if context.is_looked_at else NO_COLUMNS
+    columns = Lists(core.levels, core.services, core.messages) if context.wanted.is_any else NO_COLUMNS
     return Encoded(
         format, chunks, nbytes, len(lines), counts, services, known.first, known.last, columns=columns
     )

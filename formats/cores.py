@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Final, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ Ends = NDArray[np.int64]
 #: Records by level and service.
 Counts = Mapping[str, Mapping[str, int]]
 
-#: The levels whose records are wanted, for who looks for something in them: a bit for each, in their order.
+#: Levels as bits, in their order: all of them.
 ALL_LEVELS: Final = (1 << len(LEVELS)) - 1
 
 #: Says whether there may be something in these messages of some records, an LF behind each. They are there until it
@@ -44,8 +45,30 @@ FEW: Final = 128
 
 
 def bits_of(levels: Collection[str]) -> int:
-    """What is wanted where these levels are."""
+    """These levels as bits."""
     return sum(1 << place for place, level in enumerate(LEVELS) if level in levels)
+
+
+class Wanted(NamedTuple):
+    """What is wanted of the records of a block, for who looks for something in them. Levels are bits."""
+
+    levels: int = 0
+    """All records of these."""
+    of_services: Mapping[bytes, int] = MappingProxyType({})
+    """And those of these levels that are of these services, which are named as in a JSON string."""
+    counted: int = 0
+    """How many records of these levels each service has, and at least one of them."""
+    search: Search | None = None
+    """For who has all messages at hand."""
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything is."""
+        return bool(self.levels or self.of_services or self.counted or self.search)
+
+
+NOTHING: Final = Wanted()
+ALL_COLUMNS: Final = Wanted(ALL_LEVELS)
 
 
 class Texts:

@@ -150,7 +150,7 @@ class Entries:
             return
         chunk = _encoder.encode_lines(self._records)
         columns: Columns = NO_COLUMNS
-        if self.context.is_looked_at:
+        if self.context.wanted.is_any:
             messages = [record["message"] for record in self._records]
             columns = Lists(self._levels.copy(), self._services.copy(), messages)
         encoded = Encoded("journald", [chunk], len(chunk), len(self._records), columns=columns)

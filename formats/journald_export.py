@@ -80,8 +80,7 @@ class Compiled:
         self._service = context.service.encode()
         self._absent = names_of(keys)
         self._is_json = is_json
-        self._columns = context.columns
-        self._search = context.search
+        self._wanted = context.wanted
 
     def take(self, block: bytes, at: int) -> tuple[Encoded | None, int]:
         """The entries from one that begins at `at` up to the first that is unusual, if any, and where that begins."""
@@ -93,8 +92,7 @@ class Compiled:
             self._tails,
             self._absent,
             self._is_json,
-            self._columns,
-            self._search,
+            self._wanted,
         )
         return made.encoded("journald", fields), stop
 

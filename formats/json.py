@@ -136,7 +136,7 @@ def _enrich(block: bytes, context: Context) -> Encoded | None:
     if absent is None:
         return None
     opening = b"{" + context.prefix("json")
-    return made.encoded("json", json_lines.enrich(block, opening, absent, context.columns, context.search))
+    return made.encoded("json", json_lines.enrich(block, opening, absent, context.wanted))
 
 
 @lru_cache(64)
@@ -163,7 +163,7 @@ def _splice(block: bytes, context: Context, carried: frozenset[str]) -> Encoded 
     letters = cores.letters_of(levels) if number >= cores.FEW else None
     counts = tally(levels) if letters is None else cores.tally(letters)
     services = {record.service for record in records}
-    columns: Columns = _Columns(records, levels, letters) if context.is_looked_at else NO_COLUMNS
+    columns: Columns = _Columns(records, levels, letters) if context.wanted.is_any else NO_COLUMNS
     del records  # as large as the block itself: do not hold both for nothing
     opening = b"{" + context.prefix("json", carried)
     # A replacement without a backslash is taken as it is, at full speed.

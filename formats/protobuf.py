@@ -119,9 +119,7 @@ def _encode_compiled(block: Frames, context: Context) -> Encoded | None:
         return None
     rest = b"," + context.prefix(_FORMAT)[:-1] + b"}\n"
     service = context.service.encode()
-    fields = log_entries.encode(
-        block, len(block.starts), service, received_at, rest, added, context.columns, context.search
-    )
+    fields = log_entries.encode(block, len(block.starts), service, received_at, rest, added, context.wanted)
     return made.encoded(_FORMAT, fields)
 
 

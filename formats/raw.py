@@ -100,8 +100,7 @@ def _compiled(block: bytes, context: Context) -> Encoded | None:
             _encoder.encode(service),
             context.prefix("raw"),
             context.prefix("raw", context.enrichment.keys & _PID),
-            context.columns,
-            context.search,
+            context.wanted,
         ),
     )
 
@@ -162,7 +161,7 @@ def _encode_lines(lines: list[str], context: Context, encoded: Encoded) -> None:
     levels = dict.fromkeys(LEVELS, 0)
     for key, number in counts.items():
         levels[openings[key].level] += number
-    if context.is_looked_at:
+    if context.wanted.is_any:
         found = [openings[key] for key in keys]
         encoded.columns = Lists(
             [opening.level for opening in found], [opening.service for opening in found], messages

@@ -8,13 +8,13 @@ metrics and segment metadata need, and the records refused.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from datetime import UTC, tzinfo
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from formats.cores import NO_COLUMNS, Columns, Joined, Search
+from formats.cores import NO_COLUMNS, NOTHING, Columns, Joined, Wanted
 from formats.heartbeats import Heartbeat
 
 CORE_FIELDS = ("timestamp", "level", "service", "message")
@@ -65,14 +65,12 @@ class Enrichment:
         self._fields = dict(fields)
         self._heads: dict[tuple[str, Collection[str]], bytes] = {}
 
-    def at(self, received_at: str, service: str, columns: int = 0, search: Search | None = None) -> "Context":
+    def at(self, received_at: str, service: str, wanted: Wanted = NOTHING) -> "Context":
         """The enrichment of one block: `received_at` in RFC 3339 with microseconds and Z, the default service.
 
-        `columns` tells of which levels they are wanted (formats.cores): a format that has its records in columns, or
-        can make such at no great cost, hands out those or more. `search` is asked by formats that have all messages
-        at hand.
+        A format that has its records in columns, or can make such at no great cost, hands out what is `wanted` or more.
         """
-        return Context(self, received_at, service, columns, search)
+        return Context(self, received_at, service, wanted)
 
     def head(self, format: str, carried: frozenset[str]) -> bytes:
         """All but the fields `carried` by the records themselves, up to the value of `received_at`."""
@@ -98,26 +96,15 @@ class Enrichment:
 class Context:
     """What is the same for all records of one block. Made for each block, by `Enrichment.at`."""
 
-    __slots__ = ("columns", "enrichment", "received_at", "search", "service")
+    __slots__ = ("enrichment", "received_at", "service", "wanted")
 
     def __init__(
-        self,
-        enrichment: Enrichment,
-        received_at: str,
-        service: str,
-        columns: int = 0,
-        search: Search | None = None,
+        self, enrichment: Enrichment, received_at: str, service: str, wanted: Wanted = NOTHING
     ) -> None:
-        self.columns = columns
-        self.search = search
         self.enrichment = enrichment
         self.received_at = received_at
         self.service = service
-
-    @property
-    def is_looked_at(self) -> bool:
-        """Whether somebody looks for something in the records: then columns are worth to be handed out."""
-        return self.columns != 0 or self.search is not None
+        self.wanted = wanted
 
     def prefix(self, format: str, carried: frozenset[str] = _NOTHING) -> bytes:
         """The fields to splice after the `{` of a record, with a trailing comma.
@@ -152,6 +139,21 @@ class Row(NamedTuple):
     service: str
 
 
+class Kept(msgspec.Struct, gc=False):
+    """What is kept of the records of a block for who looks for something in them.
+
+    `levels` and `services` are those of the block: there may be none of some among the records that are here. The
+    `columns` are those of the records, or shorter: then they must be read out of the lines.
+    """
+
+    chunks: list[bytes]
+    nbytes: int
+    records: int
+    levels: Mapping[str, int]
+    services: Set[str]
+    columns: Columns
+
+
 class Encoded(msgspec.Struct, gc=False):
     """What became of a block.
 
@@ -162,7 +164,7 @@ class Encoded(msgspec.Struct, gc=False):
 
     What was gathered for who looks for something in the records, if it was wanted:
     `columns` are those of all records, if all parts of the block have them; else they are shorter.
-    `kept` has the records of the levels that were wanted, and maybe others, if these are not all.
+    `kept` has at least what was wanted, if that was not all: a part after the other.
     `may_match`: not all messages were searched, or something was found.
     """
 
@@ -176,7 +178,7 @@ class Encoded(msgspec.Struct, gc=False):
     last: str = ""
     rejects: list[Reject] = []
     columns: Columns = NO_COLUMNS
-    kept: "Encoded | None" = None
+    kept: list[Kept] | None = None
     may_match: bool = True
     by_service: Mapping[str, int] | None = None
     heartbeats: list[Heartbeat] = []
@@ -190,7 +192,8 @@ class Encoded(msgspec.Struct, gc=False):
         self.by_service = None
         self.may_match = True
         if self.kept is not None:
-            self.kept.extend(rows)
+            kept = Kept([chunk], len(chunk), len(rows), tally(levels), set(services), NO_COLUMNS)
+            self.kept.append(kept)
         self.chunks.append(chunk)
         self.nbytes += len(chunk)
         self.records += len(rows)
@@ -220,12 +223,18 @@ class Encoded(msgspec.Struct, gc=False):
         if self.kept is None and other.kept is None:
             self._append_columns(other.columns)
         else:
-            if self.kept is None:
-                kept = Encoded(self.format)
-                kept.append(self)
-                self.kept = kept
-            self.kept.append(other if other.kept is None else other.kept)
-            self.columns = NO_COLUMNS
+            kept = self.take_kept()
+            kept += other.take_kept()
+            self.kept = kept
+
+    def take_kept(self) -> list[Kept]:
+        """What is kept, or everything; what was gathered is let go."""
+        kept = self.kept
+        if kept is None:
+            of_all = self.chunks[:], self.nbytes, self.records, dict(self.levels), set(self.services)
+            kept = [Kept(*of_all, self.columns)]
+        self.let_go()
+        return kept
 
     def let_go(self) -> None:
         """Of what was gathered."""

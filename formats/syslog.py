@@ -305,6 +305,6 @@ def _render(columns: _Columns, run: slice, format: str, context: Context) -> Enc
     chunk = _encoder.encode_lines(list(map(_Line, times, severities, origins, texts)))
     encoded = Encoded(format, [chunk], len(chunk), len(times))
     encoded.count(tally(levels), set(services), min(times), max(times))
-    if context.is_looked_at:
+    if context.wanted.is_any:
         encoded.columns = Lists(levels, services, texts)
     return encoded

@@ -39,7 +39,7 @@ def encode(block: bytes, context: Context, other: Callable[[bytes], Told | None]
     around = syslog_lines.Surroundings(
         _severities, [rests[names] for names in carried], context.service, context.received_at, clock
     )
-    return made.encoded("syslog", syslog_lines.take(block, around, other, context.columns, context.search))
+    return made.encoded("syslog", syslog_lines.take(block, around, other, context.wanted))
 
 
 @lru_cache(64)

@@ -108,7 +108,7 @@ class BatchDoor:
         self._decoded = decoded = Decoded(observer.sight())
         framer = self._format.framer(self._limit_bytes)
         service = self._pipeline.service
-        context = self._enrichment.at(decoded.received_at, service, *observer.asked)
+        context = self._enrichment.at(decoded.received_at, service, observer.wanted)
 
         def feed(data: bytes) -> None:
             while block := framer.feed(data):

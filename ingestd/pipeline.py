@@ -64,7 +64,7 @@ class Pipeline:
         self.ledger.beat(received_ns)
         received_at = now()
         observer = self.observer
-        context = door.enrichment.at(received_at, self.service, *observer.asked)
+        context = door.enrichment.at(received_at, self.service, observer.wanted)
         for encoded in map(door.rules.check, door.encode(block, context)):
             self.ledger.received(encoded, door.transport)
             if encoded.heartbeats:

@@ -1,7 +1,7 @@
-from formats.cores import Search
+from formats.cores import Wanted
 from formats.kernel.avro_program import Program
 from formats.kernel.made import MadeFields
 
 def encode(
-    data: bytes, records: int, program: Program, closing: bytes, wanted: int, search: Search | None
+    data: bytes, records: int, program: Program, closing: bytes, wanted: Wanted
 ) -> MadeFields | None: ...

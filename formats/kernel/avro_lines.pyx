@@ -29,7 +29,8 @@ from formats.kernel.avro_values cimport read_long, read_size
 from formats.kernel.levels cimport put_level
 from formats.kernel.moments cimport MOMENT, Clock, read_clock, set_clock
 from formats.kernel.out cimport ESCAPED, Out, begin, drop, finish, put, put_byte, put_words, reserve, size_of
-from formats.kernel.spans cimport Columns, Span, add_span, begin_columns, drop_columns, finish_columns
+from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
+from formats.kernel.spans cimport Span
 from formats.kernel.summary cimport (
     HOUR,
     HOURS,
@@ -62,7 +63,7 @@ cdef struct Names:
     int number
 
 
-def encode(bytes data not None, Py_ssize_t records, Program program not None, bytes closing not None, int wanted, search):
+def encode(bytes data not None, Py_ssize_t records, Program program not None, bytes closing not None, wanted):
     """So many records, which must be all that there is, to lines that end in `closing`.
 
     Returns `made.MadeFields`, its columns of what is `wanted`. None: a record is not whole, lacks a
@@ -79,7 +80,7 @@ def encode(bytes data not None, Py_ssize_t records, Program program not None, by
     memset(&summary, 0, sizeof(Summary))
     out.data = side.data = NULL
     try:
-        begin_columns(&columns, wanted, search, size)
+        begin_columns(&columns, wanted, size)
         begin(&out, (likely if likely < 16 * size else 16 * size) + 4096)
         begin(&side, 1024)
         if not _encode_records(program, data, records, closing, &columns, &out, &side, &summary, services):

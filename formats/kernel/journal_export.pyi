@@ -1,4 +1,4 @@
-from formats.cores import Search
+from formats.cores import Wanted
 from formats.kernel.made import MadeFields
 
 def entries(
@@ -9,6 +9,5 @@ def entries(
     tails: tuple[bytes, bytes],
     absent: frozenset[bytes],
     is_json: bool,
-    wanted: int,
-    search: Search | None,
+    wanted: Wanted,
 ) -> tuple[MadeFields | None, int]: ...

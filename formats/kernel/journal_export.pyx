@@ -29,7 +29,7 @@ from formats.kernel.journal_objects cimport put_object
 from formats.kernel.journal_records cimport Made, Shared, Value, end_times, put_core, put_value
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, reserve, size_of
 from formats.kernel.strings cimport put_string
-from formats.kernel.spans cimport begin_columns, drop_columns, finish_columns
+from formats.kernel.gather cimport begin_columns, drop_columns, finish_columns
 from formats.kernel.summary cimport WIDTH, summed_up
 from formats.kernel.text cimport Text
 from formats.kernel.utf8 cimport is_utf8
@@ -43,8 +43,7 @@ def entries(
     tuple tails not None,
     frozenset absent not None,
     bint is_json,
-    int wanted,
-    search,
+    wanted,
 ):
     """The entries of `block`, lines of JSON or not, from `start` on, and where it stopped.
 
@@ -79,7 +78,7 @@ def entries(
     at = from_ + start
     try:
         begin(&made.lines, 2 * (end - at) + 1024)
-        begin_columns(&made.columns, wanted, search, end - at)
+        begin_columns(&made.columns, wanted, end - at)
         while at < end:
             if at[0] == c"\n":
                 at += 1

@@ -8,7 +8,8 @@ from formats.kernel.journal_names cimport HOSTNAME, IDENTIFIER, MESSAGE, PRIORIT
 from formats.kernel.levels cimport put_level
 from formats.kernel.moments cimport Clock, set_clock
 from formats.kernel.out cimport Out, put, put_byte, reserve, size_of
-from formats.kernel.spans cimport Columns, Span, add_span
+from formats.kernel.gather cimport Columns, add_span
+from formats.kernel.spans cimport Span
 from formats.kernel.strings cimport put_escaped, put_string
 from formats.kernel.summary cimport WIDTH, Summary, note_service
 from formats.kernel.text cimport Text, is_digit

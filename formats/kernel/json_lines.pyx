@@ -9,7 +9,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int32_t
 from libc.string cimport memcmp, memcpy, memset
 
-from formats.kernel.spans cimport Columns, Span, add_span, begin_columns, drop_columns, finish_columns
+from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
+from formats.kernel.spans cimport Span
 from formats.kernel.summary cimport (
     WIDTH,
     Summary,
@@ -72,7 +73,7 @@ cdef struct Record:
     Py_ssize_t message_size
 
 
-def enrich(bytes block not None, bytes opening not None, Names absent not None, int wanted, search):
+def enrich(bytes block not None, bytes opening not None, Names absent not None, wanted):
     """The records of `block`, lines of valid UTF-8, with `opening` in the place of the `{` of each.
 
     Returns `made.MadeFields`, its columns of what is `wanted`. None: not all lines are records in the
@@ -111,7 +112,7 @@ def enrich(bytes block not None, bytes opening not None, Names absent not None, 
     memset(&summary, 0, sizeof(Summary))
 
     try:
-        begin_columns(&columns, wanted, search, size)
+        begin_columns(&columns, wanted, size)
         at = start
         while at < end:
             line = at

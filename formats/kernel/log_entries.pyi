@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 
-from formats.cores import Search
+from formats.cores import Wanted
 from formats.kernel.made import MadeFields
 
 class Added:
@@ -13,6 +13,5 @@ def encode(
     received_at: bytes,
     rest: bytes,
     added: Added,
-    wanted: int,
-    search: Search | None,
+    wanted: Wanted,
 ) -> MadeFields | None: ...

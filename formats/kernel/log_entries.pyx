@@ -25,7 +25,8 @@ from formats.kernel.log_entries cimport (
     read_text,
 )
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, put_words, reserve, size_of
-from formats.kernel.spans cimport Columns, Span, add_span, begin_columns, drop_columns, finish_columns
+from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
+from formats.kernel.spans cimport Span
 from formats.kernel.summary cimport (
     WIDTH,
     Summary,
@@ -110,8 +111,7 @@ def encode(
     bytes received_at not None,
     bytes rest not None,
     Added added not None,
-    int wanted,
-    search,
+    wanted,
 ):
     """The records of `block`, `number` frames: `service` and `received_at` where they lack one, and `rest` behind each.
 
@@ -149,7 +149,7 @@ def encode(
         return None
     out.data = NULL
     try:
-        begin_columns(&columns, wanted, search, size)
+        begin_columns(&columns, wanted, size)
         begin(&out, size + number * (rest_size + PUNCTUATION // 2) + SLACK)
         while summary.records < number:
             at = read_text(at, end, &message)

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from formats import timestamps
-from formats.cores import (
-    ALL_LEVELS,
-    Columns,
-    Counts,
-    Letters,
-    Numbers,
-    SomeNumbers,
-    Texts,
-)
+from formats.cores import Columns, Counts, Letters, Numbers, SomeNumbers, Texts
 from formats.kernel import spans
 from formats.levels import LEVELS
-from formats.record import Encoded
+from formats.record import Encoded, Kept
 
 _LETTERS = np.frombuffer("".join(level[0] for level in LEVELS).encode(), np.uint8)
 
@@ -28,15 +19,16 @@ _SPAN_BYTES = 20  # of a record (kernel/spans.pxd)
 
 
 class Gathered(NamedTuple):
-    """What was gathered beside the lines (kernel/spans.pxd)."""
+    """What was gathered beside the lines (kernel/gather.pyx)."""
 
-    levels: int
-    """That were wanted, as in `cores`."""
     is_nothing_found: bool
     """All messages were searched."""
-    lines: bytes
-    """Of the records of the levels that were wanted; empty where these were all, or none."""
-    spans: bytes
+    lines: bytes | None
+    """Of the records that were wanted; None where these were all, or none."""
+    spans: bytes | None
+    """Of the records that were wanted; None where none were."""
+    counts: bytes | None
+    """Records by service and level; None where they were not wanted, or all records are here."""
 
 
 class SpannedColumns:
@@ -49,9 +41,11 @@ class SpannedColumns:
         self._records = records
 
     @classmethod
-    def of(cls, lines: bytes, services: list[str], columns: bytes) -> SpannedColumns:
+    def of(
+        cls, lines: bytes, services: list[str], columns: bytes, counts: bytes | None = None
+    ) -> SpannedColumns:
         """Those of these lines."""
-        return cls([(lines, services, columns)], len(columns) // _SPAN_BYTES)
+        return cls([(lines, services, columns, counts)], len(columns) // _SPAN_BYTES)
 
     def __len__(self) -> int:
         return self._records
@@ -101,7 +95,7 @@ def _bytes_of(numbers: Numbers) -> bytes | None:
 SummedFields = tuple[list[int], bytes, bytes, list[bytes], dict[str, int]]
 
 #: Lines that a kernel made, and how many; what was counted; what was gathered.
-MadeFields = tuple[bytes, int, SummedFields, tuple[int, bool, bytes, bytes]]
+MadeFields = tuple[bytes, int, SummedFields, tuple[bool, bytes | None, bytes | None, bytes | None]]
 
 
 def encoded(format: str, fields: MadeFields | None) -> Encoded | None:
@@ -119,23 +113,19 @@ def encoded(format: str, fields: MadeFields | None) -> Encoded | None:
         encoded.by_service = services
     gathered = Gathered(*gathered_fields)
     encoded.may_match = not gathered.is_nothing_found
-    if gathered.levels == ALL_LEVELS:
-        encoded.columns = SpannedColumns.of(lines, list(services), gathered.spans)
-    elif gathered.levels or gathered.is_nothing_found:
+    if gathered.lines is not None:
         encoded.kept = _kept(encoded, list(services), gathered)
+    elif gathered.spans is not None:
+        encoded.columns = SpannedColumns.of(lines, list(services), gathered.spans)
+    elif gathered.is_nothing_found:
+        encoded.kept = []
     return encoded
 
 
-def _kept(whole: Encoded, services: list[str], gathered: Gathered) -> Encoded:
-    """The records of the levels that were wanted. Of the services some may have none."""
-    lines = gathered.lines
-    if not lines:
-        return Encoded(whole.format)
-    counts = {level: whole.levels[level] for level in _levels(gathered.levels) if level in whole.levels}
-    columns = SpannedColumns.of(lines, services, gathered.spans)
-    return Encoded(whole.format, [lines], len(lines), len(columns), counts, whole.services, columns=columns)
-
-
-@cache
-def _levels(bits: int) -> list[str]:
-    return [level for place, level in enumerate(LEVELS) if bits >> place & 1]
+def _kept(whole: Encoded, services: list[str], gathered: Gathered) -> list[Kept]:
+    """The records that were wanted."""
+    lines, spans = gathered.lines, gathered.spans
+    if not lines or not spans:
+        return []
+    columns = SpannedColumns.of(lines, services, spans, gathered.counts)
+    return [Kept([lines], len(lines), len(columns), dict(whole.levels), set(whole.services), columns)]

@@ -1,4 +1,4 @@
-from formats.cores import Search
+from formats.cores import Wanted
 from formats.kernel.made import MadeFields
 
 def encode(
@@ -8,6 +8,5 @@ def encode(
     service_json: bytes,
     prefix: bytes,
     prefix_with_pid: bytes,
-    wanted: int,
-    search: Search | None,
+    wanted: Wanted,
 ) -> MadeFields | None: ...

@@ -13,7 +13,8 @@ from formats.kernel.levels cimport put_level
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, put_message, reserve, size_of
 from formats.kernel.raw_head cimport MOST_WORDS, Head, Word, Words, pass_word, read_behind_time, read_start
 from formats.kernel.raw_time cimport Clock, pass_time, start
-from formats.kernel.spans cimport Columns, Span, add_span, begin_columns, drop_columns, finish_columns
+from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
+from formats.kernel.spans cimport Span
 from formats.kernel.summary cimport WIDTH, Summary, is_timestamp, note_service, note_valid_timestamp, summed_up
 from formats.kernel.text cimport Text, is_digit
 
@@ -62,8 +63,7 @@ def encode(
     bytes service_json not None,
     bytes prefix not None,
     bytes prefix_with_pid not None,
-    int wanted,
-    search,
+    wanted,
 ):
     """The records of `block`, lines of valid UTF-8, with these fields between what is said of each and its message.
 
@@ -97,7 +97,7 @@ def encode(
     # As much as will be needed, mostly; very short lines would have it all at once, and they may be blank.
     out.data = NULL
     try:
-        begin_columns(&columns, wanted, search, PyBytes_GET_SIZE(block))
+        begin_columns(&columns, wanted, PyBytes_GET_SIZE(block))
         begin(&out, PyBytes_GET_SIZE(block) + min(lines * (128 + shape_size), 8 * PyBytes_GET_SIZE(block)) + 4 * SPACE)
         return _encode(block, &shape, shape_size, &columns, &out)
     finally:

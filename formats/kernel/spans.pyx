@@ -2,24 +2,26 @@
 """Levels, services and messages of the lines that kernels made, for the records that are asked for.
 
 `parts` are such lines, one behind the other: tuples of lines, services in the order in which they came, and spans, all
-of the same records.
+of the same records; and how many records of each level these services have, if that was counted, or None. Then there
+may be no more than one of each.
 `numbers` are those of records, ascending, as the bytes of int64; they go on from part to part.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memchr, memset
+from libc.string cimport memset
 
-from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, reserve, size_of
+from formats.kernel.out cimport Out, begin, drop, finish
+from formats.kernel.plain cimport decoded, put_plain
 from formats.kernel.summary cimport LEVELS, MOST_SERVICES, NO_PLACE
-
-import msgspec
 
 from formats.levels import LEVELS as _LEVELS
 
-_text = msgspec.json.Decoder(str).decode
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void* at) noexcept
+
+cdef enum:
+    AHEAD = 8  # records, that are fetched into the cache: what waited for a look is not there
 
 cdef struct Part:
     const char* lines
@@ -32,28 +34,6 @@ cdef struct Cursor:  # on the record of a number that is asked for
     Py_ssize_t place  # of the part among all
     Py_ssize_t first  # number of the part's first record
     const Span* span
-
-
-cdef char* _room = NULL
-
-
-cdef char* borrow_room() except NULL:
-    global _room
-    cdef char* room = _room
-    _room = NULL  # another thread that comes now gets one of its own
-    if room is NULL:
-        room = <char*>malloc(SEARCHED_BYTES)
-        if room is NULL:
-            raise MemoryError
-    return room
-
-
-cdef void return_room(char* room) noexcept:
-    global _room
-    if _room is NULL:
-        _room = room
-    else:
-        free(room)
 
 
 cdef inline Part _part(tuple fields) except *:
@@ -109,10 +89,18 @@ cdef inline int _go_to(Cursor* cursor, list parts, bytes numbers, Py_ssize_t ind
     return 0
 
 
+cdef inline void _prefetch_message(const Cursor* cursor, Py_ssize_t number) noexcept:
+    """Of a record of the part that the cursor is on, if there is such a one."""
+    number -= cursor.first
+    if 0 <= number < cursor.part.records:
+        prefetch(cursor.part.lines + cursor.part.spans[number].message_start)
+        prefetch(cursor.part.lines + cursor.part.spans[number].message_end)
+
+
 cdef inline str _service(const char* lines, const Span* span, list names):
     if span.place != NO_PLACE and span.place < len(names):
         return names[span.place]
-    return _decoded(lines + span.service_start, span.service_end - span.service_start)
+    return decoded(lines + span.service_start, span.service_end - span.service_start)
 
 
 def services(list parts not None, bytes numbers):
@@ -142,31 +130,56 @@ def levels(list parts not None):
 
 def count(list parts not None, levels):
     """How many records of these levels each service has, where it has any: `cores.Counts`."""
-    cdef int32_t records[LEVELS][NO_PLACE + 1]
+    cdef Counts of_spans[MOST_SERVICES]
+    cdef const Counts* records
+    cdef Py_ssize_t known
     cdef Part part
-    cdef Py_ssize_t index
-    cdef int level, place
+    cdef int level
     cdef list names
     cdef dict counts = {}
     for fields in parts:
         part = _part(fields)
         names = fields[1]
-        memset(records, 0, sizeof(records))
-        for index in range(part.records):
-            if part.spans[index].level < LEVELS:
-                records[part.spans[index].level][part.spans[index].place] += 1
+        known = len(names) if len(names) < MOST_SERVICES else <Py_ssize_t>MOST_SERVICES
+        records = of_spans
+        if fields[3] is not None:
+            records = <const Counts*>PyBytes_AS_STRING(<bytes>fields[3])
+            known = min(known, len(<bytes>fields[3]) // <Py_ssize_t>sizeof(Counts))
+        else:
+            _count_spans(&part, of_spans)
         for level in range(LEVELS):
-            if _LEVELS[level] not in levels:
-                continue
-            for place in range(min(len(names), MOST_SERVICES)):
-                if records[level][place]:
-                    _add(counts, level, names[place], records[level][place])
-            if records[level][NO_PLACE]:
-                for index in range(part.records):
-                    if part.spans[index].level == level and part.spans[index].place == NO_PLACE:
-                        _check(&part, index)
-                        _add(counts, level, _service(part.lines, &part.spans[index], names), 1)
+            if _LEVELS[level] in levels:
+                _add_counts(counts, level, records, known, names)
+                if len(names) > MOST_SERVICES:
+                    _add_others(counts, level, &part, names)
     return counts
+
+
+cdef void _count_spans(const Part* part, Counts* records) noexcept:
+    """By the place of the service, where it has one."""
+    cdef Py_ssize_t index
+    memset(records, 0, MOST_SERVICES * sizeof(Counts))
+    for index in range(part.records):
+        if part.spans[index].level < LEVELS and part.spans[index].place < MOST_SERVICES:
+            records[part.spans[index].place][part.spans[index].level] += 1
+
+
+cdef int _add_counts(dict counts, int level, const Counts* records, Py_ssize_t known, list names) except -1:
+    cdef Py_ssize_t place
+    for place in range(known):
+        if records[place][level]:
+            _add(counts, level, names[place], records[place][level])
+    return 0
+
+
+cdef int _add_others(dict counts, int level, const Part* part, list names) except -1:
+    """Of the services without a place: all their records are here."""
+    cdef Py_ssize_t index
+    for index in range(part.records):
+        if part.spans[index].level == level and part.spans[index].place == NO_PLACE:
+            _check(part, index)
+            _add(counts, level, _service(part.lines, &part.spans[index], names), 1)
+    return 0
 
 
 cdef int _add(dict counts, int level, str service, Py_ssize_t records) except -1:
@@ -229,8 +242,10 @@ def messages(list parts not None, bytes numbers):
     try:
         for index in range(count):
             _go_to(&cursor, parts, numbers, index)
+            if numbers is not None and index + AHEAD < count:
+                _prefetch_message(&cursor, (<const int64_t*>PyBytes_AS_STRING(numbers))[index + AHEAD])
             message = cursor.part.lines + cursor.span.message_start
-            end[index] = _put_plain(&out, message, cursor.span.message_end - cursor.span.message_start)
+            end[index] = put_plain(&out, message, cursor.span.message_end - cursor.span.message_start)
         return finish(&out), ends
     finally:
         drop(&out)
@@ -249,42 +264,3 @@ def lines(list parts not None, bytes numbers):
         end = text.find(b"\n", start) + 1
         lines.append(text[start:end])
     return b"".join(lines)
-
-
-def unescaped(bytes texts not None):
-    """Texts as they stand in JSON strings, an LF behind each, as they are meant."""
-    cdef const char* at = PyBytes_AS_STRING(texts)
-    cdef const char* end = at + PyBytes_GET_SIZE(texts)
-    cdef const char* stop
-    cdef Out out
-    begin(&out, end - at)
-    try:
-        while at < end:
-            stop = <const char*>memchr(at, c"\n", end - at)
-            if stop is NULL:
-                raise ValueError("the last text has no LF behind it")
-            _put_plain(&out, at, stop - at)
-            at = stop + 1
-        return finish(&out)
-    finally:
-        drop(&out)
-
-
-cdef inline Py_ssize_t _put_plain(Out* out, const char* data, Py_ssize_t size) except -1:
-    """Put the text that stands there, between quotes of JSON, and an LF; returns where that stands."""
-    cdef bytes text
-    reserve(out, size + 1)  # as JSON no text is shorter
-    if memchr(data, c"\\", size) is not NULL:
-        text = _decoded(data, size).encode()
-        put(out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
-    else:
-        put(out, data, size)
-    put_byte(out, c"\n")
-    return size_of(out) - 1
-
-
-cdef inline str _decoded(const char* data, Py_ssize_t size):
-    """The text that stands there, between quotes of JSON."""
-    if memchr(data, c"\\", size) is NULL:
-        return PyUnicode_DecodeUTF8(data, size, NULL)
-    return _text(b'"' + data[:size] + b'"')

@@ -1,6 +1,6 @@
 from collections.abc import Callable, Iterable
 
-from formats.cores import Search
+from formats.cores import Wanted
 from formats.kernel.made import MadeFields
 from formats.kernel.syslog_clock import Clock
 
@@ -18,6 +18,5 @@ def take(
     block: bytes,
     around: Surroundings,
     other: Callable[[bytes], Told | None],
-    wanted: int,
-    search: Search | None,
+    wanted: Wanted,
 ) -> MadeFields | None: ...

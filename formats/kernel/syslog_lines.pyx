@@ -25,7 +25,8 @@ from formats.kernel.out cimport (
     reserve,
     size_of,
 )
-from formats.kernel.spans cimport Columns, Span, add_span, begin_columns, drop_columns, finish_columns
+from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
+from formats.kernel.spans cimport Span
 from formats.kernel.summary cimport WIDTH, Summary, level_number, note_service, note_timestamp, summed_up
 from formats.kernel.syslog_clock cimport Clock
 from formats.kernel.syslog_data cimport put_data
@@ -86,7 +87,7 @@ cdef class Surroundings:
             raise ValueError("eight rests and a time in the stored form")
 
 
-def take(bytes block not None, Surroundings around not None, other not None, int wanted, search):
+def take(bytes block not None, Surroundings around not None, other not None, wanted):
     """The messages of a block. Returns `made.MadeFields`; None: something is unusual.
 
     `other` reads a message and tells its time, level, rendered severity, service, rendered origin and text; or None.
@@ -99,7 +100,7 @@ def take(bytes block not None, Surroundings around not None, other not None, int
         return None
     lines.data = NULL
     try:
-        begin_columns(&columns, wanted, search, size)
+        begin_columns(&columns, wanted, size)
         begin(&lines, 2 * size + 4096)
         return _take(block, around, other, &lines, &columns)
     finally:

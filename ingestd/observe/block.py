@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from formats import cores, lines
 from formats.cores import Apart, Joined, Numbers, Texts
-from formats.record import Encoded
+from formats.record import Encoded, Kept
 from ingestd.observe.messages import SAMPLE_BYTES
 
 
@@ -30,9 +30,12 @@ _string: Final = msgspec.json.Decoder(str)
 
 
 class Block:
-    """Records that are asked about together, told by their number, from 0."""
+    """Records that are asked about together, told by their number, from 0.
 
-    def __init__(self, parts: Iterable[Encoded]) -> None:
+    Of levels that are only counted there may be no more than one of each service.
+    """
+
+    def __init__(self, parts: Iterable[Encoded | Kept]) -> None:
         """The columns of the parts are taken over."""
         parts = list(parts)
         self.records = sum([part.records for part in parts])
@@ -146,7 +149,7 @@ class _Lines:
 class _Decoded(Apart):
     """The columns of records that have none: their lines are decoded, as many as are asked for."""
 
-    def __init__(self, encoded: Encoded) -> None:
+    def __init__(self, encoded: Encoded | Kept) -> None:
         self._records = encoded.records
         self._lines = _Lines(encoded.chunks)
 

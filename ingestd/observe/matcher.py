@@ -2,8 +2,8 @@
 
 Strategy. What is counted of a block anyway, its levels and services, refuses most conditions without a look at any
 record. Those without a pattern are many that ask for little: so the services of the records of each level are counted,
-and what that is for each rule is found when it is told (`of_rules`). For the others the messages are searched for all
-patterns at once (search.py).
+mostly by who makes the records, and what that is for each rule is found when it is told (`of_rules`). For the others
+the messages are searched for all patterns at once (search.py).
 
 A pattern in another field than the message costs 0.5 us for each record of the rule's level and service, to decode it,
 and without compiled kernels 0.1 us for each record of a block that has any of these, to find the lines.
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 import numpy as np
 
+from formats import cores
 from formats.cores import Numbers, Texts
 from formats.levels import LEVELS
 from ingestd.observe.block import Block, field_decoder, first_places
@@ -106,18 +107,24 @@ class PatternMatcher:
         return bool(self._groups)
 
     @property
-    def levels(self) -> frozenset[str]:
-        """All that are asked for."""
-        return frozenset(level for group in self._groups for level in group.levels)
+    def levels(self) -> dict[str, frozenset[str]]:
+        """By service, or an empty text for all of them, the levels that are asked for."""
+        levels: dict[str, frozenset[str]] = {}
+        for group in self._groups:
+            levels[group.service] = levels.get(group.service, frozenset()).union(group.levels)
+        return levels
 
     @property
     def in_storm(self) -> bool:
         """Whether so much was found lately that all fields are going to be asked for."""
         return any(group.search.in_storm for group in self._groups)
 
-    def may_be_in(self, messages: memoryview) -> bool:
-        """Whether anything can be found in these messages, an LF behind each: a `formats.cores.Search`."""
-        return any(group.search.may_be_in(messages) for group in self._groups)
+    def searching(self) -> cores.Search | None:
+        """Says whether anything can be found in messages; None where there is nothing to look for."""
+        searches = [group.search.may_be_in for group in self._groups]
+        if len(searches) < 2:
+            return searches[0] if searches else None
+        return lambda messages: any(search(messages) for search in searches)
 
     def look(self, block: Block, unsampled: Unsampled) -> Iterator[Found]:
         """What is found in a block, by rule."""
@@ -132,7 +139,7 @@ class _Group:
     def __init__(self, level: str, service: str, field: str, members: Sequence[Condition]) -> None:
         self._members = members
         self.levels = from_level(level)
-        self._service = service
+        self.service = service
         self._is_message = field == "message"
         self._decoder = field_decoder(field)
         self.search = Search([member.pattern for member in members])
@@ -140,7 +147,7 @@ class _Group:
     def concerns(self, block: Block) -> bool:
         """Whether the block can have what is asked for."""
         return not block.levels.isdisjoint(self.levels) and not (
-            self._service and self._service not in block.services
+            self.service and self.service not in block.services
         )
 
     def look(self, block: Block, unsampled: Unsampled) -> Iterator[Found]:
@@ -162,7 +169,7 @@ class _Group:
 
     def _texts(self, block: Block) -> tuple[Numbers, Texts]:
         """The records that come into question, and their values."""
-        levels, service = self.levels, self._service
+        levels, service = self.levels, self.service
         numbers = block.of_service(levels, service) if service else block.of_levels(levels)
         if self._is_message:
             return numbers, block.messages_of(numbers)

@@ -18,11 +18,11 @@ from operator import itemgetter
 from typing import Final, Protocol
 
 from formats import heartbeats
-from formats.cores import ALL_LEVELS
+from formats.cores import ALL_COLUMNS, Wanted
 from formats.record import Encoded
 from ingestd.observe.condition import Condition
 from ingestd.observe.messages import SAMPLE_BYTES, Heartbeat, Observation, Rejected
-from ingestd.observe.sight import Asked, Rules, Sight
+from ingestd.observe.sight import Rules, Sight
 from ingestd.stats import OBSERVED, Slot, index
 
 FLUSH_S: Final = 0.2
@@ -91,10 +91,10 @@ class Observer:
         self._looks = 0
 
     @property
-    def asked(self) -> Asked:
-        """What the next block should be decoded with."""
-        asked = self._rules.asked
-        return Asked(ALL_LEVELS, asked.search) if self._sight.services.due else asked
+    def wanted(self) -> Wanted:
+        """What is wanted of the next block."""
+        wanted = self._rules.wanted
+        return ALL_COLUMNS._replace(search=wanted.search) if self._sight.services.due else wanted
 
     def take(self, encoded: Encoded) -> None:
         """A block of a stream, with at least one record, is received. Its columns will be let go."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import hyperscan
 import numpy as np
@@ -67,6 +67,7 @@ class Search:
         if all(literals):
             self._first.insert(0, compile_patterns([literal.encode() for literal in literals]))
         self._any = compile_patterns(self._patterns, FLAGS | hyperscan.HS_FLAG_SINGLEMATCH)
+        self._calm: dict[frozenset[int], hyperscan.Database] = {}
         self._alone: dict[int, hyperscan.Database] = {}
         self._whole: dict[int, hyperscan.Database] = {}
         self._storms: dict[int, int] = {}  # pattern, and for how many calls yet
@@ -94,8 +95,14 @@ class Search:
         return bool(self._storms) or self.may_be_in(texts.data)
 
     def may_be_in(self, data: bytes | memoryview) -> bool:
-        """Whether any pattern occurs in texts with an LF behind each."""
-        return all(_occurs(database, data) for database in self._first)
+        """Whether any pattern occurs in texts with an LF behind each: a `formats.cores.Search`."""
+        for database in self._first:
+            try:
+                database.scan(data, _stop)  # type: ignore[type-var]  # any buffer will do
+            except hyperscan.ScanTerminated:
+                continue
+            return False
+        return True
 
     def _occurring(self, texts: Texts) -> dict[int, list[int]]:
         """The patterns that occur at all; twice as slow as to ask for one, and bounded where they occur often."""
@@ -181,14 +188,6 @@ def literal_of(pattern: str) -> str:
     is_optional = pattern[plain.end() :].startswith(("?", "*", "{"))
     text = plain["text"][: -1 if is_optional else None].rstrip()
     return plain["flag"] + text if len(text) >= _LEAST_LITERAL else ""
-
-
-def _occurs(database: hyperscan.Database, data: bytes | memoryview) -> bool:
-    try:
-        database.scan(cast("bytes", data), match_event_handler=_stop)  # any buffer will do
-    except hyperscan.ScanTerminated:
-        return True
-    return False
 
 
 def _by_line(pattern: bytes) -> bytes:

@@ -3,8 +3,8 @@
 Strategy. To look has a price whatever is looked at, as much as that of some thousand records; so blocks wait until they
 are worth it together, or until somebody asks. What waits has left the caches when it is looked at, and its memory is
 not used again for what comes. So patterns that are looked for in all messages are so while these are made, by who makes
-them (`Rules.asked`); and only the records of the levels that other rules ask for are kept, with lines of their own,
-mostly few.
+them (`Rules.wanted`), who count, too, what is only counted; and only the records of the levels and services that other
+rules ask for are kept, with lines of their own, mostly few.
 
 The observer has one for all streams, and each numbered batch one of its own until it is received: a batch is decoded in
 steps, and may be given up.
@@ -13,12 +13,14 @@ steps, and may be given up.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence, Set
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Sequence, Set
+from typing import Final, Generic, TypeVar
 
-from formats.cores import ALL_LEVELS, Search, bits_of
+import msgspec
+
+from formats.cores import ALL_COLUMNS, Wanted, bits_of
 from formats.levels import LEVELS
-from formats.record import Encoded
+from formats.record import Encoded, Kept
 from ingestd.observe.block import Block
 from ingestd.observe.condition import Condition
 from ingestd.observe.gathered import Matches
@@ -35,16 +37,7 @@ _ENOUGH_KEPT: Final = 32_768
 _ENOUGH_BYTES: Final = 1 << 23
 
 
-class Asked(NamedTuple):
-    """What formats are asked for beside a block, as in `formats.cores`."""
-
-    columns: int
-    """The levels whose records are looked at."""
-    search: Search | None
-    """For patterns that are looked for in all messages."""
-
-
-_ALL: Final = Asked(ALL_LEVELS, None)
+Part = TypeVar("Part", Encoded, Kept)
 
 
 class Rules:
@@ -57,13 +50,20 @@ class Rules:
         self.levels = LevelMatcher(each for each in conditions if not each.pattern)
         self.are_any = bool(conditions)
         self.named: Collection[str] = frozenset(each.service for each in conditions if each.service)
-        self.kept_levels = self.patterns.levels | self.levels.levels
-        self._calm = Asked(bits_of(self.kept_levels), self.everywhere.may_be_in if self.everywhere else None)
+        by_service = self.patterns.levels
+        self.kept_levels = self.levels.levels.union(*by_service.values())
+        of_all = by_service.pop("", frozenset())
+        self._calm = Wanted(
+            bits_of(of_all),
+            {msgspec.json.encode(service)[1:-1]: bits_of(levels) for service, levels in by_service.items()},
+            bits_of(self.levels.levels),
+            self.everywhere.searching(),
+        )
 
     @property
-    def asked(self) -> Asked:
-        """What the next block should be decoded with."""
-        return _ALL if self.everywhere.in_storm else self._calm
+    def wanted(self) -> Wanted:
+        """What is wanted of the next block."""
+        return ALL_COLUMNS if self.everywhere.in_storm else self._calm
 
 
 def _is_everywhere(condition: Condition) -> bool:
@@ -72,24 +72,24 @@ def _is_everywhere(condition: Condition) -> bool:
     return about_all and condition.field in ("", "message")
 
 
-class _Waiting:
-    """Blocks that wait for a look."""
+class _Waiting(Generic[Part]):
+    """Blocks, or parts of them, that wait for a look."""
 
     def __init__(self) -> None:
-        self._blocks: list[Encoded] = []
+        self._blocks: list[Part] = []
         self._records = self.nbytes = 0
         self._since_ns = 0
 
-    def add(self, encoded: Encoded, since_ns: int, enough: int) -> bool:
+    def add(self, part: Part, since_ns: int, enough: int) -> bool:
         """Whether there are `enough` records now. `since_ns`: when these were received, UNIX ns."""
         if not self._blocks:
             self._since_ns = since_ns
-        self._blocks.append(encoded)
-        self._records += encoded.records
-        self.nbytes += encoded.nbytes
+        self._blocks.append(part)
+        self._records += part.records
+        self.nbytes += part.nbytes
         return self._records >= enough or self.nbytes >= _ENOUGH_BYTES
 
-    def take(self) -> tuple[list[Encoded], int]:
+    def take(self) -> tuple[list[Part], int]:
         """They wait no longer; and since when the first did."""
         taken = self._blocks, self._since_ns
         self._blocks = []
@@ -105,8 +105,8 @@ class Sight:
         self._before = before
         self._levels = Matches(slot, rules.named)
         self._patterns = Matches(slot, rules.named)
-        self._new = _Waiting()
-        self._kept = _Waiting()
+        self._new = _Waiting[Encoded]()
+        self._kept = _Waiting[Kept]()
         self.services: ServiceCounts = ServiceCounts(slot, None if before is None else before.services)
 
     def add(self, encoded: Encoded) -> None:
@@ -119,7 +119,7 @@ class Sight:
 
     def _wait_for_look(self, encoded: Encoded, since_ns: int) -> None:
         if not (encoded.may_match and self._rules.everywhere):
-            self._keep(encoded, since_ns)
+            self._keep(encoded.take_kept(), since_ns)
             return
         enough = _ENOUGH_IN_STORM if self._rules.everywhere.in_storm else _ENOUGH_NEW
         if self._new.add(encoded, since_ns, enough):
@@ -131,25 +131,21 @@ class Sight:
         if blocks:
             self._note_patterns(self._rules.everywhere, Block(blocks), since_ns)
         for encoded in blocks:
-            self._keep(encoded, since_ns)
+            self._keep(encoded.take_kept(), since_ns)
 
-    def _keep(self, encoded: Encoded, since_ns: int) -> None:
+    def _keep(self, parts: Iterable[Kept], since_ns: int) -> None:
         """Keep what is asked for by its level."""
-        kept = encoded if encoded.kept is None else encoded.kept
-        is_asked = not self._rules.kept_levels.isdisjoint(kept.levels)
-        if kept is not encoded or not is_asked:
-            encoded.let_go()
-        if is_asked and self._kept.add(kept, since_ns, _ENOUGH_KEPT):
-            self._look_at_kept()
+        for part in parts:
+            is_asked = not self._rules.kept_levels.isdisjoint(part.levels)
+            if is_asked and self._kept.add(part, since_ns, _ENOUGH_KEPT):
+                self._look_at_kept()
 
     def _look_at_kept(self) -> None:
         """Look at what is kept, and let it go."""
-        blocks, since_ns = self._kept.take()
-        if not blocks:
+        parts, since_ns = self._kept.take()
+        if not parts:
             return
-        block = Block(blocks)
-        for encoded in blocks:
-            encoded.let_go()
+        block = Block(parts)
         for found in self._rules.levels.look(block, self._unsampled_levels):
             self._levels.add(found, since_ns)
         self._note_patterns(self._rules.patterns, block, since_ns)
@@ -173,9 +169,8 @@ class Sight:
         blocks, since_ns = other._new.take()
         for encoded in blocks:
             self._wait_for_look(encoded, since_ns)
-        blocks, since_ns = other._kept.take()
-        for encoded in blocks:
-            self._keep(encoded, since_ns)
+        parts, since_ns = other._kept.take()
+        self._keep(parts, since_ns)
         for match in other._levels.take():
             self._levels.add_match(match)
         for match in other._patterns.take():

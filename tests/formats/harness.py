@@ -7,27 +7,32 @@ services and time range are those of the lines; and no non-blank line is unaccou
 import json
 import random
 from collections import Counter
+from collections.abc import Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import pytest
 
 from formats import FORMATS, kernel
-from formats.cores import ALL_LEVELS, Columns, bits_of
+from formats.cores import ALL_COLUMNS, Columns, Wanted, bits_of
 from formats.framing import Lines
 from formats.levels import LEVELS
-from formats.record import REASONS, Context, Encoded, Enrichment
+from formats.record import REASONS, Context, Encoded, Enrichment, Kept
 
 DATA = Path(__file__).parent.parent / "data"
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 RECEIVED_AT = "2026-11-20T12:34:56.789012Z"
 ADDED = {"hostname": "vm\\1", "source_ip": "192.0.2.7"}  # the backslash: enrichment must not be a template
 CONTEXT = Enrichment({name: json.dumps(value).encode() for name, value in ADDED.items()}).at(
-    RECEIVED_AT, "unknown", columns=ALL_LEVELS
+    RECEIVED_AT, "unknown", ALL_COLUMNS
 )
 _LIMIT_BYTES = 2_000_000
-_SOME_LEVELS = {"WARN", "ERROR", "FATAL"}
+#: What is wanted where that is not all.
+_LEVELS_OF_ALL = {"ERROR"}
+_LEVELS_OF_SOME = {"WARN", "INFO"}
+_COUNTED = {"WARN", "ERROR", "FATAL"}
 
 Record = dict[str, Any]
 
@@ -84,6 +89,8 @@ def check(encoded: Encoded) -> list[Record]:
         last = np.array([len(records) - 1])
         assert encoded.columns.lines(last) in (None, output.splitlines(keepends=True)[-1])
         assert encoded.columns.lines(None) in (None, output)
+        for asked in ({"ERROR", "FATAL"}, set(levels)):
+            check_counts(encoded.columns, records, asked)
     assert all(reject.reason in REASONS and len(reject.detail) <= 200 for reject in encoded.rejects)
     return records
 
@@ -100,17 +107,20 @@ def check_columns(columns: Columns, records: list[Record]) -> None:
         kept = records if numbers is None else records[1::2]
         assert columns.services(numbers) == [record["service"] for record in kept]
         assert columns.messages(numbers).to_list() == [record["message"] for record in kept]
-    pairs = list(zip(levels, services, strict=True))
     for asked in ({"ERROR", "FATAL"}, set(levels)):
         fit = [number for number, level in enumerate(levels) if level in asked]
         assert columns.numbers(asked).tolist() == fit
         assert columns.numbers(asked, "no such").tolist() == []
         last = [number for number in fit if services[number] == services[-1]]
         assert columns.numbers(asked, services[-1]).tolist() == last
-        counted = {
-            (level, name): number for level, of in columns.count(asked).items() for name, number in of.items()
-        }
-        assert counted == {pair: number for pair, number in Counter(pairs).items() if pair[0] in asked}
+
+
+def check_counts(columns: Columns, records: list[Record], levels: Set[str]) -> None:
+    """How many of `records` there are by level and service."""
+    pairs = Counter((record["level"], record["service"]) for record in records)
+    counts = columns.count(levels)
+    counted = {(level, name): number for level, of in counts.items() for name, number in of.items()}
+    assert counted == {pair: number for pair, number in pairs.items() if pair[0] in levels}
 
 
 def assert_same_both_ways(format: str, block: bytes, context: Context = CONTEXT) -> None:
@@ -125,7 +135,7 @@ def assert_same_both_ways(format: str, block: bytes, context: Context = CONTEXT)
 
 
 def _check_partly(format: str, block: bytes, context: Context) -> None:
-    """Where columns of some levels are wanted, these are there; the lines are what they were.
+    """Where some of the records are wanted, these are there, and are counted; the lines are what they were.
 
     All messages are searched, as they are meant, or it is said that there may be something in them.
     """
@@ -135,35 +145,63 @@ def _check_partly(format: str, block: bytes, context: Context) -> None:
         searched.append(bytes(messages))
         return False
 
-    about = context.enrichment, context.received_at, context.service, bits_of(_SOME_LEVELS)
-    made = FORMATS[format].encode(block, context), FORMATS[format].encode(block, Context(*about, nothing))
-    for encoded in FORMATS[format].encode(block, Context(*about, lambda messages: len(messages) > 0)):
+    about = context.enrichment, context.received_at, context.service
+    made = FORMATS[format].encode(block, context)
+    services = sorted({service for whole in made for service in whole.services})
+    some = {msgspec.json.encode(service)[1:-1]: bits_of(_LEVELS_OF_SOME) for service in services[::2]}
+    wanted = Wanted(bits_of(_LEVELS_OF_ALL), some, bits_of(_COUNTED), nothing)
+    found = Context(*about, wanted._replace(search=lambda messages: len(messages) > 0))
+    for encoded in FORMATS[format].encode(block, found):
         assert encoded.may_match or not encoded.records
-    for whole, encoded in zip(*made, strict=True):
+    for whole, encoded in zip(made, FORMATS[format].encode(block, Context(*about, wanted)), strict=True):
         output = b"".join(encoded.chunks)
         assert output == b"".join(whole.chunks)
         records = check(encoded)
         if not encoded.may_match:
             messages = "".join([record["message"] + "\n" for record in records])
             assert messages.encode() in b"".join(searched)
-        kept = encoded.kept
-        if kept is None:
-            continue
-        lines = b"".join(kept.chunks).splitlines(keepends=True)
-        of_lines = iter(output.splitlines(keepends=True))
-        left_out = []
-        for line in lines:
-            while (each := next(of_lines)) != line:
-                left_out.append(parse(each))
-        left_out += map(parse, of_lines)
-        assert not any(record["level"] in _SOME_LEVELS for record in left_out)
-        kept_records = list(map(parse, lines))
-        assert (kept.nbytes, kept.records) == (sum(map(len, lines)), len(lines))
-        assert kept.levels == Counter(record["level"] for record in kept_records)
-        assert kept.services >= {record["service"] for record in kept_records}
-        check_columns(kept.columns, kept_records)
-        encoded.let_go()
+        if encoded.kept is not None:
+            lines = b"".join(chunk for part in encoded.kept for chunk in part.chunks)
+            _check_left_out(output.splitlines(), lines.splitlines(), services[::2])
+        _check_kept(encoded.take_kept(), records)
         assert (len(encoded.columns), encoded.kept) == (0, None)
+
+
+def _check_left_out(output: list[bytes], kept: list[bytes], services: list[str]) -> None:
+    """No record that is wanted is left out, and of those that are counted there is one of each service."""
+    of_output = iter(output)
+    left_out = []
+    for line in kept:
+        while (each := next(of_output)) != line:
+            left_out.append(parse(each))
+    left_out += map(parse, of_output)
+    pairs = {(record["level"], record["service"]) for record in map(parse, kept)}
+    for record in left_out:
+        level, service = record["level"], record["service"]
+        assert level not in _LEVELS_OF_ALL
+        assert level not in _LEVELS_OF_SOME or service not in services
+        assert level not in _COUNTED or (level, service) in pairs
+
+
+def _check_kept(parts: list[Kept], records: list[Record]) -> None:
+    """The columns are those of the lines, and the counts those of the `records`."""
+    counts = Counter[tuple[str, str]]()
+    for part in parts:
+        lines = b"".join(part.chunks)
+        kept = list(map(parse, lines.splitlines()))
+        assert (part.nbytes, part.records) == (len(lines), len(kept))
+        assert part.levels.keys() >= {record["level"] for record in kept}
+        assert part.services >= {record["service"] for record in kept}
+        check_columns(part.columns, kept)
+        if len(part.columns) < part.records:
+            counts.update((record["level"], record["service"]) for record in kept)
+        else:
+            for level, services in part.columns.count(_COUNTED).items():
+                counts.update({(level, service): number for service, number in services.items()})
+    counted = Counter((record["level"], record["service"]) for record in records)
+    assert {pair: number for pair, number in counts.items() if pair[0] in _COUNTED} == {
+        pair: number for pair, number in counted.items() if pair[0] in _COUNTED
+    }
 
 
 def _all_of(encoded: Encoded) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from formats import FORMATS
-from formats.cores import ALL_LEVELS
+from formats.cores import ALL_COLUMNS
 from formats.heartbeats import Heartbeat
 from formats.record import Encoded, Enrichment
 from formats.schemas.log_entry_pb2 import LogEntry
@@ -31,7 +31,7 @@ RECORD = {**SENT, "kind": "request"}
 def encode(*records: object, format_: str = "json", store: bool = False) -> Encoded:
     """What becomes of some JSON lines; all that is made in one."""
     fields = {"hostname": b'"vm"'}
-    context = Enrichment(fields, stores_heartbeats=store).at(RECEIVED_AT, "unknown", columns=ALL_LEVELS)
+    context = Enrichment(fields, stores_heartbeats=store).at(RECEIVED_AT, "unknown", ALL_COLUMNS)
     return joined(FORMATS[format_].encode(b"".join(map(line, records)), context))
 
 

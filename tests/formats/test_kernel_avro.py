@@ -12,7 +12,7 @@ import pytest
 from formats import avro, kernel
 from formats.avro_program import compile_program
 from formats.avro_schema import parse
-from formats.cores import ALL_LEVELS
+from formats.cores import ALL_COLUMNS, NOTHING, Wanted
 from formats.levels import LEVELS, NAMES
 from formats.record import Enrichment
 from tests.formats.avro_files import (
@@ -217,9 +217,9 @@ def test_a_schema_that_doubles_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {'a"\n': b'"x"'}, {"ü": b"[1]"}, {"hostname": b"{}", "seq": b"1"}])
-@pytest.mark.parametrize("columns", [0, ALL_LEVELS])
-def test_any_enrichment(fields: dict[str, bytes], columns: int) -> None:
-    context = Enrichment(fields).at(RECEIVED_AT, "unknown", columns)
+@pytest.mark.parametrize("wanted", [NOTHING, ALL_COLUMNS])
+def test_any_enrichment(fields: dict[str, bytes], wanted: Wanted) -> None:
+    context = Enrichment(fields).at(RECEIVED_AT, "unknown", wanted)
     rows = [ROW | {"seq": 5, "format": "f", "received_at": None}]
     data = written(of(**CORE, seq="long", format="string", received_at="null"), rows)
     data += written(of(**CORE), [ROW] * 3)

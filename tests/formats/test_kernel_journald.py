@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formats import journald, journald_export, kernel
-from formats.cores import ALL_LEVELS
+from formats.cores import ALL_COLUMNS
 from formats.errors import FrameError
 from formats.journald_framing import Export
 from formats.record import Context, Enrichment
@@ -212,7 +212,7 @@ def test_a_field_of_the_enrichment_is_not_added_again() -> None:
 
 
 def test_a_default_service_is_escaped() -> None:
-    context = Enrichment({}).at(RECEIVED_AT, 'a"ü', columns=ALL_LEVELS)
+    context = Enrichment({}).at(RECEIVED_AT, 'a"ü', ALL_COLUMNS)
     assert_same_both_ways("journald", b"A=1\n\n" * 2, context)
 
 

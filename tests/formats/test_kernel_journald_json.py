@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formats import journald, kernel
-from formats.cores import ALL_LEVELS
+from formats.cores import ALL_COLUMNS
 from formats.record import Enrichment
 from tests.formats.harness import CONTEXT, CORPORA, RECEIVED_AT, assert_same_both_ways, check
 from tests.formats.test_kernel_journald import CORE, taken
@@ -102,9 +102,7 @@ def test_what_follows_the_unusual_is_taken_again(every: int) -> None:
 
 
 def test_a_field_of_the_enrichment_is_not_added_again() -> None:
-    context = Enrichment({"hostname": b'"added"', "CLUSTER": b'"added"'}).at(
-        RECEIVED_AT, 'd"', columns=ALL_LEVELS
-    )
+    context = Enrichment({"hostname": b'"added"', "CLUSTER": b'"added"'}).at(RECEIVED_AT, 'd"', ALL_COLUMNS)
     for block in (line(), line(CLUSTER="own"), line(_HOSTNAME=None), b'{"A":"1"}\n'):
         assert_same_both_ways("journald", line() + block + line(), context)
 

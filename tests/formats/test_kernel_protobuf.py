@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formats import delimited, kernel, protobuf
-from formats.cores import ALL_LEVELS
+from formats.cores import ALL_COLUMNS, NOTHING
 from formats.delimited import cut
 from formats.levels import LEVELS, NAMES
 from formats.record import Context, Enrichment
@@ -171,17 +171,17 @@ def test_other_enrichment() -> None:
         for seq in (0, 5)
         for attributes in ({}, {"x": "own"}, {'odd "ü': "own", "format": ""}, {"y": "z"})
     )
-    for columns in (0, ALL_LEVELS):
-        context = NAMED_LIKE_ENTRIES.at(RECEIVED_AT, 'a "default"', columns)
+    for wanted in (NOTHING, ALL_COLUMNS):
+        context = NAMED_LIKE_ENTRIES.at(RECEIVED_AT, 'a "default"', wanted)
         assert is_taken(block + entry(service=""), context)
         assert_same_both_ways("protobuf", block + entry(service=""), context)
-        assert_same_both_ways("protobuf", block, Enrichment({}).at(RECEIVED_AT, "", columns))
+        assert_same_both_ways("protobuf", block, Enrichment({}).at(RECEIVED_AT, "", wanted))
 
 
 def test_very_many_fields_of_enrichment() -> None:
     for number, taken in ((62, True), (63, False)):  # `format` and `received_at` beside them
         context = Enrichment({f"x{index}": b"1" for index in range(number)}).at(
-            RECEIVED_AT, "unknown", ALL_LEVELS
+            RECEIVED_AT, "unknown", ALL_COLUMNS
         )
         block = entry(attributes={"x0": "own", f"x{number - 1}": "own"})
         assert is_taken(block, context) == taken
@@ -189,21 +189,21 @@ def test_very_many_fields_of_enrichment() -> None:
 
 
 def test_a_time_of_receipt_of_another_width() -> None:
-    context = Enrichment({}).at("2026-11-20T12:34:56Z", "unknown", ALL_LEVELS)
+    context = Enrichment({}).at("2026-11-20T12:34:56Z", "unknown", ALL_COLUMNS)
     assert not is_taken(entry(), context)
 
 
 def test_the_kernel_trusts_nobody() -> None:
     """Neither a number of frames nor the size of what goes behind each record."""
     added = log_entries.Added({"x": 6})
-    arguments = (b"unknown", RECEIVED_AT.encode(), b',"x":1}\n', added, ALL_LEVELS, None)
+    arguments = (b"unknown", RECEIVED_AT.encode(), b',"x":1}\n', added, ALL_COLUMNS)
     lines = log_entries.encode(entry() * 3, 3, *arguments)
     assert lines is not None
     assert lines[0].endswith(b',"seq":1,"x":1}\n')
     for number in (-1, 0, 2, 4, 1000, 2**62):
         assert log_entries.encode(entry() * 3, number, *arguments) is None
     with pytest.raises(ValueError, match="size"):
-        log_entries.encode(entry(), 1, b"", b"", b"}\n", added, ALL_LEVELS, None)
+        log_entries.encode(entry(), 1, b"", b"", b"}\n", added, ALL_COLUMNS)
     with pytest.raises(TypeError, match="not bytes"):
         log_entries.encode(bytearray(entry()), 1, *arguments)  # type: ignore[arg-type]
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from formats import kernel, raw
-from formats.cores import ALL_LEVELS
+from formats.cores import ALL_COLUMNS
 from formats.levels import NAMES
 from formats.record import Enrichment
 from tests.formats.harness import CONTEXT, RECEIVED_AT, assert_same_both_ways
@@ -65,7 +65,7 @@ def test_any_service_and_any_enrichment() -> None:
     for service, fields in product(
         ("", 'ü"\n', "x" * 5000), ({}, {"pid": b'"p"', "a": b'"' + b"x" * 5000 + b'"'})
     ):
-        context = Enrichment(fields).at(RECEIVED_AT, service, columns=ALL_LEVELS)
+        context = Enrichment(fields).at(RECEIVED_AT, service, ALL_COLUMNS)
         for each in (block, b"a\n" * 300 + block * 200):
             assert_same_both_ways("raw", each, context)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formats import kernel, syslog
-from formats.cores import ALL_LEVELS
+from formats.cores import ALL_COLUMNS
 from formats.record import Enrichment
 from formats.syslog_framing import Frames
 from tests.formats.harness import ADDED, CONTEXT, CORPORA, RECEIVED_AT, assert_same_both_ways
@@ -186,14 +186,14 @@ def test_many_are_not() -> None:
 def test_fields_that_the_enrichment_has_as_well() -> None:
     for name in ("hostname", "facility", "procid", "msgid", "sd.a.b", "level2"):
         context = Enrichment({name: b'"enriched"', "source_ip": b'"::1"'}).at(
-            RECEIVED_AT, 'un"kno\\wn', ALL_LEVELS
+            RECEIVED_AT, 'un"kno\\wn', ALL_COLUMNS
         )
         assert_same_both_ways("syslog", TAKEN["each origin"] + TAKEN["structured data alone"] + BSD, context)
 
 
 def test_local_times_are_in_the_zone_of_the_settings() -> None:
     fields = {name: json.dumps(value).encode() for name, value in ADDED.items()}
-    context = Enrichment(fields, ZoneInfo("Europe/Berlin")).at(RECEIVED_AT, "ünknown", columns=ALL_LEVELS)
+    context = Enrichment(fields, ZoneInfo("Europe/Berlin")).at(RECEIVED_AT, "ünknown", ALL_COLUMNS)
     block = TAKEN["offsets"] + BSD + at(b"2026-10-25T02:30:00") + at(b"1971-07-01T00:00:00.25")
     assert_same_both_ways("syslog", block, context)
 

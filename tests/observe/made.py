@@ -62,7 +62,7 @@ class Observed:
 
     def take(self, data: bytes, format_: str = "json") -> None:
         """A block of bytes, as a pipeline takes it."""
-        context = Enrichment({"hostname": b'"vm"'}).at(RECEIVED_AT, "unknown", *self.observer.asked)
+        context = Enrichment({"hostname": b'"vm"'}).at(RECEIVED_AT, "unknown", self.observer.wanted)
         for encoded in FORMATS[format_].encode(data, context):
             if encoded.records:
                 self.observer.take(encoded)

@@ -106,7 +106,7 @@ def test_services_at_a_high_rate(is_counted: bool, monkeypatch: pytest.MonkeyPat
     wanted = set()
     for _ in range(500):
         observed.take(made)
-        wanted.add(observed.observer.asked.columns)
+        wanted.add(observed.observer.wanted.levels)
     observed.take(block([record(service="rare"), record(service="api")]))
     observed.flush()
     (told,) = observed.teller.told

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 import pytest
 
 from formats import FORMATS
-from formats.cores import ALL_LEVELS, bits_of
+from formats.cores import ALL_COLUMNS, ALL_LEVELS, NOTHING, Wanted, bits_of
 from formats.record import Encoded, Enrichment
 from ingestd.observe.condition import Condition
-from ingestd.observe.sight import Asked, Rules, Sight
+from ingestd.observe.sight import Rules, Sight
 from ingestd.stats import Board
 from tests.observe.made import RECEIVED_AT, Observed, Record, block, errors, record
 
@@ -20,16 +20,16 @@ RULES = (Condition("errors", "ERROR"), Condition("full", pattern="no space left"
 
 
 #: What blocks are decoded with: what the rules ask for, and once more all columns, and no search.
-_asked = Rules(RULES).asked
+_wanted = Rules(RULES).wanted
 
 
-@pytest.fixture(params=[_asked, Asked(ALL_LEVELS, None)], ids=["as wanted", "all"], autouse=True)
+@pytest.fixture(params=[_wanted, ALL_COLUMNS], ids=["as wanted", "all"], autouse=True)
 def _columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[__name__], "_asked", request.param)
+    monkeypatch.setattr(sys.modules[__name__], "_wanted", request.param)
 
 
 def encoded(records: Iterable[Record]) -> Encoded:
-    context = Enrichment({}).at(RECEIVED_AT, "unknown", *_asked)
+    context = Enrichment({}).at(RECEIVED_AT, "unknown", _wanted)
     (made,) = FORMATS["json"].encode(block(records), context)
     return made
 
@@ -101,25 +101,31 @@ def test_all_columns_are_wanted_in_a_storm() -> None:
     """Else each record of a storm would be decoded."""
     rules = Rules(RULES)
     seen = Sight(rules, Board(1).slot(0))
-    assert rules.asked == (bits_of({"ERROR", "FATAL"}), rules.everywhere.may_be_in)
+    assert rules.wanted == Wanted(counted=bits_of({"ERROR", "FATAL"}), search=rules.everywhere.searching())
     for _ in range(10):
         seen.add(encoded([record(message="no space left")] * 1000))
-    assert rules.asked == (ALL_LEVELS, None)
+    assert rules.wanted == ALL_COLUMNS
     (match,) = seen.take_matches()
     assert match.count == 10_000
 
 
-def test_a_rule_for_all_levels_wants_them() -> None:
-    for rule in (
-        Condition("service", service="api"),
-        Condition("pattern", service="api", pattern="x"),
-        Condition("field", field="user", pattern="x"),
-        Condition("level", "TRACE"),
+def test_rules_want_no_more_than_they_look_at() -> None:
+    errors = bits_of({"ERROR", "FATAL"})
+    for rule, wanted in (
+        (Condition("service", service="api"), Wanted(counted=ALL_LEVELS)),
+        (Condition("level", "ERROR"), Wanted(counted=errors)),
+        (Condition("pattern", "ERROR", pattern="x"), Wanted(errors)),
+        (Condition("pattern", "ERROR", 'a"b', pattern="x"), Wanted(of_services={b'a\\"b': errors})),
+        (Condition("pattern", service="api", pattern="x"), Wanted(of_services={b"api": ALL_LEVELS})),
+        (Condition("field", field="user", pattern="x"), ALL_COLUMNS),
     ):
-        assert Rules([*RULES, rule]).asked.columns == ALL_LEVELS
+        assert Rules([rule]).wanted == wanted
     rules = Rules([Condition("pattern", pattern="x")])
-    assert rules.asked == (0, rules.everywhere.may_be_in)
-    assert Rules([]).asked == (0, None)
+    assert rules.wanted == Wanted(search=rules.everywhere.searching())
+    two = Rules([Condition("one", pattern="one"), Condition("two", "TRACE", pattern="two")]).wanted.search
+    assert two is not None
+    assert [two(memoryview(text)) for text in (b"one\n", b"two\n", b"three\n")] == [True, True, False]
+    assert Rules([]).wanted == NOTHING
 
 
 def test_a_batch_is_told_when_it_is_received() -> None:
@@ -138,6 +144,7 @@ def test_a_batch_is_told_when_it_is_received() -> None:
 def test_a_batch_takes_no_sample_that_is_there() -> None:
     before = sight()
     before.add(encoded([*errors(40_000, ["api"]), record(message="no space left")]))
+    before.take_matches()
     batch = Sight(Rules(RULES), Board(1).slot(0), before)
     batch.add(encoded([*errors(40_000, ["api", "db"]), record(message="no space left")]))
     samples = {(match.rule, match.service): match.sample for match in batch.take_matches()}
