@@ -28,6 +28,7 @@ from benchmarks import (
     scenarios,
     syslog_ng,
     table,
+    watched,
 )
 from benchmarks.errors import BenchmarkError, UnavailableError
 from benchmarks.goals import judge
@@ -106,7 +107,7 @@ class Run:
             self._load(load)
 
     def _observed(self) -> None:
-        loads, self.outcome.observed = scenarios.observed(self._plan)
+        loads, self.outcome.observed = watched.observed(self._plan)
         for load in loads:
             self._load(load)
 

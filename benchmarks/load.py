@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -110,11 +111,11 @@ def send(target: Target, format_: str, offer: Offer, report: Path) -> Sent:
     return Sending(target, format_, offer, report).sent()
 
 
-def verify(data: Path, report: Path, processes: int) -> Verdict:
-    """Read all segments of a stopped daemon and check each sequence of the report's run."""
-    command = ["verify", str(data), "--report", str(report), "--json", "--processes", str(processes)]
-    answer = _answer(_loadgen(*command), (0, 1))
-    return msgspec.convert(answer["runs"][0] if "runs" in answer else answer, Verdict)
+def verify(data: Path, reports: Sequence[Path], processes: int) -> Verdict:
+    """Read all segments of a stopped daemon and check each sequence of the reports' runs."""
+    named = [word for report in reports for word in ("--report", str(report))]
+    command = ["verify", str(data), *named, "--json", "--processes", str(processes)]
+    return msgspec.convert(_answer(_loadgen(*command), (0, 1)), Verdict)
 
 
 def _loadgen(*arguments: str) -> subprocess.Popen[str]:

@@ -115,13 +115,14 @@ class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """JSON with twenty alert rules, five dashboards and a scrape each second beside JSON without, as ratios: the median
-    of the turns.
+    of so many `turns`.
 
     `sidecar_share` is of one core, the most of any turn; `snapshots` and `scrapes` are what was answered in all.
     """
 
     throughput: float
     cpu: float
+    turns: int
     sidecar_share: float
     snapshots: int
     scrapes: int

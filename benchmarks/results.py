@@ -46,7 +46,8 @@ What loadgen takes of the cores, the daemon does not have.
   sequence on disk; that is the goal *stored exactly once*.
 - **mixed** is measured against the mean of what its formats cost alone, weighted by how many records of each arrived.
 - **json TLS, observed** has twenty alert rules (benchmarks/rules.py), five dashboards open and /metrics scraped each
-  second; it takes turns with the same load without any of that, and the goal is of the ratio.
+  second; it takes many short turns with a daemon beside it that has none of that, and the goal is of the ratio, the
+  median of all turns.
 - **json UDP** offers 500,000 records/s in datagrams of 1,360 bytes (8 records). **json UDP overload** does not
   pace: what the kernel drops is lost and must be counted.
 - **json TLS, slow writer** runs at zstd level 12, finds out what the writer can then take, and offers twice as

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import statistics
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,11 +17,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from benchmarks import numbered, procfs, rules, validation
+from benchmarks import numbered, procfs, validation
 from benchmarks.daemon import WORKERS, Daemon
 from benchmarks.load import MIXED, RECORDS_PER_DATAGRAM, Offer, Sent, Target, Verdict, send, verify
-from benchmarks.observed import Audience, Share
-from benchmarks.outcome import Acknowledged, Load, Observed
+from benchmarks.outcome import Acknowledged, Load
 
 #: zstd level at which the writer takes a fraction of what the loop can decode: a slow disk, without a slow disk.
 SLOW_LEVEL: Final = 12
@@ -33,13 +31,6 @@ UDP_RATE: Final = 500_000
 STREAMED: Final = "json TLS, streamed beside"
 ACKNOWLEDGED: Final = "json TLS, acknowledged"
 TURNS: Final = 2
-
-#: The same records without and with rules, dashboards and a Prometheus.
-UNOBSERVED: Final = "json TLS, unobserved beside"
-OBSERVED: Final = "json TLS, observed"
-
-#: More turns, since the goal is a twentieth and the same load differs by a tenth from one time to the next.
-OBSERVED_TURNS: Final = 7
 
 #: What is sent over TLS; those of `SUSTAINED` for longer. A mixed load is all the others at once.
 FORMATS: Final = ("json", "raw", "syslog", "protobuf", "avro", "journald", MIXED)
@@ -63,10 +54,14 @@ class Plan(NamedTuple):
     startups: int
 
 
+#: Sends to a daemon: format, transport, offer, name of the report.
+Sender = Callable[[Daemon, Plan, str, str, Offer, str], Sent]
+
+
 @contextmanager
-def fresh(plan: Plan, document: str = "", **settings: object) -> Iterator[Daemon]:
+def fresh(plan: Plan, document: str = "", name: str = "daemon", **settings: object) -> Iterator[Daemon]:
     """A daemon in a folder that goes when it is done, for a load leaves gigabytes."""
-    folder = plan.folder / "daemon"
+    folder = plan.folder / name
     try:
         with Daemon(folder, plan.certs, document, **settings) as daemon:
             yield daemon
@@ -114,29 +109,6 @@ def acknowledged(plan: Plan) -> tuple[list[Load], Acknowledged]:
     )
 
 
-def observed(plan: Plan) -> tuple[list[Load], Observed]:
-    """Without and with twenty alert rules, five dashboards and a scrape each second, in turns."""
-    pairs = []
-    shares: list[float] = []
-    seen = Counter[str]()
-    for _ in range(OBSERVED_TURNS):
-        with fresh(plan) as daemon:
-            plain = _drive(daemon, plan, UNOBSERVED, "json", "tls", Offer(plan.format_s))
-        with fresh(plan, rules.document()) as daemon, Audience(daemon.port("http")) as audience:
-            sender = partial(_send_observed, shares=shares)
-            watched = _drive(daemon, plan, OBSERVED, "json", "tls", Offer(plan.format_s), sender=sender)
-            seen.update(snapshots=audience.snapshots, scrapes=audience.scrapes)
-        pairs.append((plain, watched))
-    best = [min(loads, key=lambda load: load.cpu_us) for loads in zip(*pairs, strict=True)]
-    return best, Observed(
-        throughput=median([watched.records_per_s / plain.records_per_s for plain, watched in pairs]),
-        cpu=median([watched.cpu_us / plain.cpu_us for plain, watched in pairs]),
-        sidecar_share=max(shares),
-        snapshots=seen["snapshots"],
-        scrapes=seen["scrapes"],
-    )
-
-
 def udp(plan: Plan) -> Load:
     """A steady rate in datagrams of 1,360 bytes: none may be lost."""
     with fresh(plan) as daemon:
@@ -155,11 +127,11 @@ def slow_writer(plan: Plan) -> Load:
     What it can take is found out first, by an unpaced load; both loads are verified and count towards the memory.
     """
     with fresh(plan, segment__level=SLOW_LEVEL) as daemon:
-        first = _send(daemon, plan, "json", "tls", Offer(plan.slow_s / 2), "first")
+        first = send_load(daemon, plan, "json", "tls", Offer(plan.slow_s / 2), "first")
         offered = int(2 * first.rate)
         name = "json TLS, slow writer"
         load = _drive(daemon, plan, name, "json", "tls", Offer(plan.slow_s, offered))
-        verdict = verify(daemon.data, _report(plan, "first"), WORKERS)
+        verdict = verify(daemon.data, [report_of(plan, "first")], WORKERS)
     assert load.verdict is not None
     both = [sum(pair) for pair in zip(_numbers(load.verdict), _numbers(verdict), strict=True)]
     return msgspec.structs.replace(load, verdict=Verdict(*both))
@@ -193,18 +165,34 @@ def _drive(
     transport: str,
     offer: Offer,
     lossy: bool = False,
-    sender: Callable[[Daemon, Plan, str, str, Offer, str], Sent] | None = None,
+    sender: Sender | None = None,
 ) -> Load:
     """Send, wait until all is on disk, take the figures, stop, verify."""
+    load = measure(daemon, plan, name, format_, transport, offer, sender)
+    daemon.stop()
+    verdict = None if lossy else verify(daemon.data, [report_of(plan, "load")], WORKERS)
+    return msgspec.structs.replace(load, verdict=verdict)
+
+
+def measure(
+    daemon: Daemon,
+    plan: Plan,
+    name: str,
+    format_: str,
+    transport: str,
+    offer: Offer,
+    sender: Sender | None = None,
+    report: str = "load",
+) -> Load:
+    """Send, wait until all is on disk, and take the figures; nothing is verified yet."""
     before, used = daemon.settle(), daemon.use()
     buckets = daemon.latency_buckets()
     others = procfs.Others()
-    sent = (sender or _send)(daemon, plan, format_, transport, offer, "load")
+    sent = (sender or send_load)(daemon, plan, format_, transport, offer, report)
     after, use = daemon.settle(), daemon.use().since(used)
     others_cores = others.cores(use.process)
     p50_s, p99_s = (quantile(q, buckets, daemon.latency_buckets()) for q in (0.5, 0.99))
     peak_rss_bytes = daemon.peak_rss_bytes()
-    daemon.stop()
     moved = {name: after["totals"][name] - before["totals"][name] for name in ("received", "written")}
     received = moved["received"]
     per_record = 1e6 / max(1, received)
@@ -239,35 +227,27 @@ def _drive(
         received_datagrams=_moved(before, after, "udp", "datagrams"),
         kernel_drops=_moved(before, after, "udp", "kernel_drops"),
         backpressure_pauses=_moved(before, after, "backpressure_pauses"),
-        verdict=None if lossy else verify(daemon.data, _report(plan, "load"), WORKERS),
         by_format=_received_by_format(before, after),
     )
 
 
-def _send(daemon: Daemon, plan: Plan, format_: str, transport: str, offer: Offer, name: str) -> Sent:
+def send_load(daemon: Daemon, plan: Plan, format_: str, transport: str, offer: Offer, name: str) -> Sent:
     port = daemon.port("udp" if transport == "udp" else "tcp")
-    return send(Target(transport, port, plan.certs / "ca.crt"), format_, offer, _report(plan, name))
+    return send(Target(transport, port, plan.certs / "ca.crt"), format_, offer, report_of(plan, name))
 
 
 def _send_numbered(
     daemon: Daemon, plan: Plan, _: str, __: str, offer: Offer, name: str, latencies_s: list[float]
 ) -> Sent:
-    """As `_send`, with acknowledgements; `latencies_s` gets those of the batches."""
+    """As `send_load`, with acknowledgements; `latencies_s` gets those of the batches."""
     port, ca = daemon.port("tcp"), plan.certs / "ca.crt"
-    sent, taken_s = numbered.send(port, ca, offer, _report(plan, name))
+    sent, taken_s = numbered.send(port, ca, offer, report_of(plan, name))
     latencies_s += taken_s
     return sent
 
 
-def _send_observed(daemon: Daemon, *given: Any, shares: list[float]) -> Sent:
-    """As `_send`; `shares` gets what the sidecar used meanwhile."""
-    sidecar = Share(partial(procfs.run_s, daemon.sidecar_pid()))
-    sent = _send(daemon, *given)
-    shares.append(sidecar.end())
-    return sent
-
-
-def _report(plan: Plan, name: str) -> Path:
+def report_of(plan: Plan, name: str) -> Path:
+    """Where loadgen says what it sent in a load."""
     return plan.folder / f"{name}.json"
 
 
