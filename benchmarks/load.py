@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -51,6 +51,11 @@ class Verdict(msgspec.Struct, frozen=True):
     missing: int
     duplicated: int
     unexpected: int
+
+    @classmethod
+    def of_all(cls, verdicts: Iterable[Verdict]) -> Verdict:
+        """The sums of several."""
+        return cls(*map(sum, zip(*map(msgspec.structs.astuple, verdicts), strict=True)))
 
     @property
     def exact(self) -> bool:

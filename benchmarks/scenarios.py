@@ -133,8 +133,7 @@ def slow_writer(plan: Plan) -> Load:
         load = _drive(daemon, plan, name, "json", "tls", Offer(plan.slow_s, offered))
         verdict = verify(daemon.data, [report_of(plan, "first")], WORKERS)
     assert load.verdict is not None
-    both = [sum(pair) for pair in zip(_numbers(load.verdict), _numbers(verdict), strict=True)]
-    return msgspec.structs.replace(load, verdict=Verdict(*both))
+    return msgspec.structs.replace(load, verdict=Verdict.of_all([load.verdict, verdict]))
 
 
 def startups(plan: Plan) -> list[float]:
@@ -158,17 +157,10 @@ def idle(plan: Plan) -> list[float]:
 
 
 def _drive(
-    daemon: Daemon,
-    plan: Plan,
-    name: str,
-    format_: str,
-    transport: str,
-    offer: Offer,
-    lossy: bool = False,
-    sender: Sender | None = None,
+    daemon: Daemon, plan: Plan, *given: Any, lossy: bool = False, sender: Sender | None = None
 ) -> Load:
-    """Send, wait until all is on disk, take the figures, stop, verify."""
-    load = measure(daemon, plan, name, format_, transport, offer, sender)
+    """`measure`, stop, verify."""
+    load = measure(daemon, plan, *given, sender=sender)
     daemon.stop()
     verdict = None if lossy else verify(daemon.data, [report_of(plan, "load")], WORKERS)
     return msgspec.structs.replace(load, verdict=verdict)
@@ -181,6 +173,7 @@ def measure(
     format_: str,
     transport: str,
     offer: Offer,
+    *,
     sender: Sender | None = None,
     report: str = "load",
 ) -> Load:
@@ -269,10 +262,6 @@ def _received_by_format(before: dict[str, Any], after: dict[str, Any]) -> dict[s
         for name, transports in after["formats"].items()
     }
     return {name: records for name, records in moved.items() if records}
-
-
-def _numbers(verdict: Verdict) -> tuple[int, ...]:
-    return verdict.expected, verdict.found, verdict.missing, verdict.duplicated, verdict.unexpected
 
 
 def quantile(q: float, before: dict[float, float], after: dict[float, float]) -> float:

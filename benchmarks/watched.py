@@ -14,7 +14,7 @@ import msgspec
 
 from benchmarks import procfs, rules
 from benchmarks.daemon import WORKERS, Daemon
-from benchmarks.load import Offer, Sent, verify
+from benchmarks.load import Offer, Sent, Verdict, verify
 from benchmarks.observed import Audience, Share
 from benchmarks.outcome import Load, Observed
 from benchmarks.scenarios import Plan, Sender, fresh, measure, median, report_of, send_load
@@ -50,11 +50,18 @@ class _Seen(NamedTuple):
 def observed(plan: Plan) -> tuple[list[Load], Observed]:
     """Without and with, in turns: the best load of each, and the ratios."""
     pairs: list[tuple[Load, Load]] = []
+    verdicts: list[tuple[Verdict, Verdict]] = []
     seen = _Seen([], Counter())
     for _ in range(ROUNDS):
-        with fresh(plan) as plain, fresh(plan, rules.document(), "observed") as watched:
-            pairs += _round(plan, _Side(plain, UNOBSERVED, []), _Side(watched, OBSERVED, []), seen)
-    best = [min(loads, key=lambda load: load.cpu_us) for loads in zip(*pairs, strict=True)]
+        with fresh(plan) as plain_daemon, fresh(plan, rules.document(), "observed") as watched_daemon:
+            plain, watched = _Side(plain_daemon, UNOBSERVED, []), _Side(watched_daemon, OBSERVED, [])
+            _take_turns(plan, plain, watched, seen)
+            verdicts.append((_verdict(plan, plain), _verdict(plan, watched)))
+        pairs += zip(plain.loads, watched.loads, strict=True)
+    best = [
+        msgspec.structs.replace(min(loads, key=lambda load: load.cpu_us), verdict=Verdict.of_all(of_side))
+        for loads, of_side in zip(zip(*pairs, strict=True), zip(*verdicts, strict=True), strict=True)
+    ]
     return best, Observed(
         throughput=median([watched.records_per_s / plain.records_per_s for plain, watched in pairs]),
         cpu=median([watched.cpu_us / plain.cpu_us for plain, watched in pairs]),
@@ -65,8 +72,8 @@ def observed(plan: Plan) -> tuple[list[Load], Observed]:
     )
 
 
-def _round(plan: Plan, plain: _Side, watched: _Side, seen: _Seen) -> list[tuple[Load, Load]]:
-    """Both in turns, who begins alternately; they are stopped and verified then."""
+def _take_turns(plan: Plan, plain: _Side, watched: _Side, seen: _Seen) -> None:
+    """Who begins alternates."""
     for turn in range(TURNS):
         if turn % 2:
             _load(plan, plain, turn)
@@ -75,20 +82,19 @@ def _round(plan: Plan, plain: _Side, watched: _Side, seen: _Seen) -> list[tuple[
         seen.answers.update(snapshots=audience.snapshots, scrapes=audience.scrapes)
         if not turn % 2:
             _load(plan, plain, turn)
-    return list(zip(_verified(plan, plain), _verified(plan, watched), strict=True))
 
 
 def _load(plan: Plan, side: _Side, turn: int, sender: Sender = send_load) -> None:
     offer = Offer(plan.format_s * _SHARE)
-    side.loads.append(measure(side.daemon, plan, side.name, "json", "tls", offer, sender, side.report(turn)))
+    about = side.daemon, plan, side.name, "json", "tls", offer
+    side.loads.append(measure(*about, sender=sender, report=side.report(turn)))
 
 
-def _verified(plan: Plan, side: _Side) -> list[Load]:
-    """The loads of a side, each with the verdict on all of them."""
+def _verdict(plan: Plan, side: _Side) -> Verdict:
+    """On all loads of a side, whose daemon is stopped."""
     side.daemon.stop()
     reports = [report_of(plan, side.report(turn)) for turn in range(TURNS)]
-    verdict = verify(side.daemon.data, reports, WORKERS)
-    return [msgspec.structs.replace(load, verdict=verdict) for load in side.loads]
+    return verify(side.daemon.data, reports, WORKERS)
 
 
 def _send_observed(daemon: Daemon, *given: Any, shares: list[float]) -> Sent:
