@@ -159,8 +159,8 @@ def _plan(folder: Path, quick: bool, seconds: float | None) -> Plan:
     made = folder / "certs"
     certs.make(made)
     if quick:
-        return Plan(folder, made, seconds or 3, 2, 2, 2, 2, 1, 2)
-    return Plan(folder, made, seconds or 60, 10, 10, 10, 12, 5, 5)
+        return Plan(folder, made, seconds or 3, 2, 2, 2, 2, 1, 2, 1)
+    return Plan(folder, made, seconds or 60, 10, 10, 10, 12, 5, 5, 4)
 
 
 def main() -> int:

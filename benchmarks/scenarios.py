@@ -40,7 +40,8 @@ SUSTAINED: Final = ("json", "raw")
 class Plan(NamedTuple):
     """How long each load lasts; where files go and what the daemon's certificates are.
 
-    `tcp_s` is for the two formats whose goals are of sustained loads, `format_s` for the others.
+    `tcp_s` is for the two formats whose goals are of sustained loads, `format_s` for the others; `rounds` are those of
+    watched.py.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class Plan(NamedTuple):
     slow_s: float
     idle_s: float
     startups: int
+    rounds: int
 
 
 #: Sends to a daemon: format, transport, offer, name of the report.

@@ -22,8 +22,7 @@ from benchmarks.scenarios import Plan, Sender, fresh, measure, median, report_of
 UNOBSERVED: Final = "json TLS, unobserved beside"
 OBSERVED: Final = "json TLS, observed"
 
-ROUNDS: Final = 4
-TURNS: Final = 6
+TURNS: Final = 6  # of a round
 
 #: Of a turn, in the length of other loads.
 _SHARE: Final = 0.3
@@ -52,7 +51,7 @@ def observed(plan: Plan) -> tuple[list[Load], Observed]:
     pairs: list[tuple[Load, Load]] = []
     verdicts: list[tuple[Verdict, Verdict]] = []
     seen = _Seen([], Counter())
-    for _ in range(ROUNDS):
+    for _ in range(plan.rounds):
         with fresh(plan) as plain_daemon, fresh(plan, rules.document(), "observed") as watched_daemon:
             plain, watched = _Side(plain_daemon, UNOBSERVED, []), _Side(watched_daemon, OBSERVED, [])
             _take_turns(plan, plain, watched, seen)
