@@ -79,7 +79,8 @@ def wait_told_and_kept(running: Daemon) -> None:
     """Wait until it is on disk that the alert was told, and delivered."""
     wait_for(
         lambda: (
-            any(group["told"] for group in kept(running)["engine"]["groups"])
+            (running.folder / "state/alerts.json").exists()
+            and any(group["told"] for group in kept(running)["engine"]["groups"])
             and not any(kept(running)["waiting"].values())
         ),
         "the file to say that it was told",
