@@ -26,10 +26,10 @@ from formats.kernel.avro_program cimport (
     Program,
 )
 from formats.kernel.avro_values cimport read_long, read_size
+from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.levels cimport put_level
 from formats.kernel.moments cimport MOMENT, Clock, read_clock, set_clock
 from formats.kernel.out cimport ESCAPED, Out, begin, drop, finish, put, put_byte, put_words, reserve, size_of
-from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.spans cimport Span
 from formats.kernel.summary cimport (
     HOUR,

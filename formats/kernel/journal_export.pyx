@@ -10,6 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcpy, memset
 
+from formats.kernel.gather cimport begin_columns, drop_columns, finish_columns
 from formats.kernel.journal_lengths cimport LENGTH_BYTES, read_length
 from formats.kernel.journal_names cimport (
     HOSTNAME,
@@ -29,7 +30,6 @@ from formats.kernel.journal_objects cimport put_object
 from formats.kernel.journal_records cimport Made, Shared, Value, end_times, put_core, put_value
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, reserve, size_of
 from formats.kernel.strings cimport put_string
-from formats.kernel.gather cimport begin_columns, drop_columns, finish_columns
 from formats.kernel.summary cimport WIDTH, summed_up
 from formats.kernel.text cimport Text
 from formats.kernel.utf8 cimport is_utf8

@@ -4,11 +4,11 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcmp, memcpy
 
+from formats.kernel.gather cimport Columns, add_span
 from formats.kernel.journal_names cimport HOSTNAME, IDENTIFIER, MESSAGE, PRIORITY, TIMESTAMP, UNIT
 from formats.kernel.levels cimport put_level
 from formats.kernel.moments cimport Clock, set_clock
 from formats.kernel.out cimport Out, put, put_byte, reserve, size_of
-from formats.kernel.gather cimport Columns, add_span
 from formats.kernel.spans cimport Span
 from formats.kernel.strings cimport put_escaped, put_string
 from formats.kernel.summary cimport WIDTH, Summary, note_service

@@ -11,6 +11,7 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcmp, memset
 
+from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.levels cimport put_level
 from formats.kernel.log_entries cimport (
     LEVEL,
@@ -25,7 +26,6 @@ from formats.kernel.log_entries cimport (
     read_text,
 )
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, put_words, reserve, size_of
-from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.spans cimport Span
 from formats.kernel.summary cimport (
     WIDTH,

@@ -9,11 +9,11 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int32_t
 from libc.string cimport memchr, memset
 
+from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.levels cimport put_level
 from formats.kernel.out cimport Out, begin, drop, finish, put, put_byte, put_message, reserve, size_of
 from formats.kernel.raw_head cimport MOST_WORDS, Head, Word, Words, pass_word, read_behind_time, read_start
 from formats.kernel.raw_time cimport Clock, pass_time, start
-from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.spans cimport Span
 from formats.kernel.summary cimport WIDTH, Summary, is_timestamp, note_service, note_valid_timestamp, summed_up
 from formats.kernel.text cimport Text, is_digit

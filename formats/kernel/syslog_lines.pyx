@@ -12,6 +12,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int32_t
 from libc.string cimport memchr, memcpy, memset
 
+from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.out cimport (
     ESCAPED,
     Out,
@@ -25,7 +26,6 @@ from formats.kernel.out cimport (
     reserve,
     size_of,
 )
-from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
 from formats.kernel.spans cimport Span
 from formats.kernel.summary cimport WIDTH, Summary, level_number, note_service, note_timestamp, summed_up
 from formats.kernel.syslog_clock cimport Clock
