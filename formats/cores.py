@@ -60,11 +60,17 @@ class Wanted(NamedTuple):
     """How many records of these levels each service has, and at least one of them."""
     search: Search | None = None
     """For who has all messages at hand."""
+    pairs: bytes = b""
+    """Of these pairs of bytes, one behind the other, a message in which anything is found has one, in whatever case;
+    where there are none, that is not known."""
+    likely: Mapping[bytes, int] = MappingProxyType({})
+    """As `of_services`, without a name of all services: but only those whose messages have one of these:"""
+    likely_pairs: bytes = b""
 
     @property
     def is_any(self) -> bool:
         """Whether anything is."""
-        return bool(self.levels or self.of_services or self.counted or self.search)
+        return bool(self.levels or self.of_services or self.counted or self.search or self.likely)
 
 
 NOTHING: Final = Wanted()

@@ -4,7 +4,8 @@
 What of a line is going to be looked at is copied while it is at hand: later the line is not in the cache any more, and
 to fetch it takes as long as all the rest. Of records that are asked for by their level and service the line itself is
 copied, so that the others need not be held; of those that are only counted it is one of each service, as a sample. What
-is searched for in all messages is so at once, some of them at a time.
+is searched for in all messages is so at once, some of them at a time; those without a pair of bytes that is in all that
+can be found are passed over (pairs.pxd).
 """
 
 from cpython.buffer cimport PyBUF_READ
@@ -16,6 +17,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcpy, memset
 
 from formats.kernel.out cimport Out, begin, drop, finish, put, reserve, size_of
+from formats.kernel.pairs cimport Pairs, may_have, set_pairs
 from formats.kernel.plain cimport put_plain
 from formats.kernel.spans cimport Counts, Span
 from formats.kernel.summary cimport MOST_SERVICES, NO_PLACE
@@ -50,19 +52,27 @@ cdef int begin_columns(Columns* columns, wanted, Py_ssize_t size) except -1:
 
     `wanted`, a `formats.cores.Wanted`, must live until then.
     """
-    cdef int of_some = 0  # levels of which records are kept if they are of some service
+    cdef int likely, of_some = 0  # levels of which records are kept if they are of some service
     columns.lines.data = columns.spans.data = NULL
     columns.messages = NULL
-    of_services = wanted[1]
+    of_services, of_likely = wanted[1], wanted[5]
     columns.last.end = columns.messages_size = columns.counts_size = 0
     columns.levels = wanted[0]
     columns.counted = 0 if columns.levels == ALL_LEVELS else wanted[2]
+    likely = of_likely.get(b"", 0)
     for bits in of_services.values():
         of_some |= bits
+    for bits in of_likely.values():
+        of_some |= bits
     columns.of_services = <PyObject*>of_services
-    columns.places = 0 if of_services else NO_PLACE
-    memset(columns.kept, columns.levels | of_some, NO_PLACE)
+    columns.of_likely = <PyObject*>of_likely
+    columns.places = 0 if of_services or len(of_likely) > (likely != 0) else NO_PLACE
+    memset(columns.kept, columns.levels, NO_PLACE)
+    memset(columns.likely, likely, NO_PLACE)
     columns.kept[NO_PLACE] = <unsigned char>(columns.levels | of_some | columns.counted)
+    if of_likely:
+        pairs = wanted[6]
+        set_pairs(&columns.likely_pairs, pairs, len(pairs))
     if columns.counted:
         memset(columns.counts, 0, sizeof(columns.counts))
     columns.are_lines = columns.kept[NO_PLACE] != 0 and columns.levels != ALL_LEVELS
@@ -75,17 +85,20 @@ cdef int begin_columns(Columns* columns, wanted, Py_ssize_t size) except -1:
     columns.search = NULL if search is None else <PyObject*>search
     if columns.search is not NULL:
         columns.messages = _borrow_room()
-    columns.is_any = columns.kept[NO_PLACE] != 0 or columns.search is not NULL
+        pairs = wanted[4]
+        set_pairs(&columns.pairs, pairs, len(pairs))
+    columns.noted = columns.kept[NO_PLACE]
+    columns.is_any = columns.noted != 0 or columns.search is not NULL
     return 0
 
 
-cdef int gather_last(Columns* columns, const char* lines) except -1:
+cdef int gather_last(Columns* columns, const char* lines, Py_ssize_t end) except -1:
     cdef Noted* last = &columns.last
     if last.end == 0:
         return 0
-    if columns.search is not NULL:
+    if columns.search is not NULL and _may_have(&columns.pairs, lines, &last.span, end):
         _put_message(columns, lines, last)
-    if _is_kept(columns, &last.span, lines):
+    if _is_kept(columns, &last.span, lines, end):
         if columns.are_lines:
             _keep_line(&columns.lines, lines, last)
         reserve(&columns.spans, sizeof(Span))
@@ -93,7 +106,7 @@ cdef int gather_last(Columns* columns, const char* lines) except -1:
     return 0
 
 
-cdef inline bint _is_kept(Columns* columns, const Span* span, const char* lines) except -1:
+cdef inline bint _is_kept(Columns* columns, const Span* span, const char* lines, Py_ssize_t end) except -1:
     """Whether a record is wanted, or the first of those that are counted together; it is counted."""
     cdef int place = span.place, level = span.level
     cdef int32_t* count
@@ -105,7 +118,16 @@ cdef inline bint _is_kept(Columns* columns, const Span* span, const char* lines)
         is_first = count[0] == 0
         count[0] += 1
         columns.counts_size = max(columns.counts_size, (place + 1) * <Py_ssize_t>sizeof(Counts))
-    return is_first or columns.kept[place] >> level & 1
+    if is_first or columns.kept[place] >> level & 1:
+        return True
+    return columns.likely[place] >> level & 1 and _may_have(&columns.likely_pairs, lines, span, end)
+
+
+cdef inline bint _may_have(const Pairs* pairs, const char* lines, const Span* span, Py_ssize_t end) noexcept:
+    """Whether the message may have one of the pairs."""
+    return may_have(
+        pairs, lines + span.message_start, span.message_end - span.message_start, end - span.message_start
+    )
 
 
 cdef inline int _put_message(Columns* columns, const char* lines, const Noted* noted) except -1:
@@ -146,6 +168,7 @@ cdef int _meet_service(Columns* columns, const Span* span, const char* lines) ex
     """Learn of which levels the records of a service are kept."""
     name = PyBytes_FromStringAndSize(lines + span.service_start, span.service_end - span.service_start)
     columns.kept[span.place] = <unsigned char>(columns.levels | <int>(<object>columns.of_services).get(name, 0))
+    columns.likely[span.place] |= <unsigned char><int>(<object>columns.of_likely).get(name, 0)
     columns.places = span.place + 1
     return 0
 
@@ -166,7 +189,7 @@ cdef int _search(Columns* columns, char* messages, Py_ssize_t size) except -1:
 
 cdef tuple finish_columns(Columns* columns, const char* lines):
     """The fields of `made.Gathered`."""
-    gather_last(columns, lines)
+    gather_last(columns, lines, columns.last.end)
     _search(columns, columns.messages, columns.messages_size)
     return (
         columns.search is not NULL,

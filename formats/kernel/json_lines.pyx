@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int32_t
 from libc.string cimport memcmp, memcpy, memset
 
-from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns
+from formats.kernel.gather cimport Columns, add_span, begin_columns, drop_columns, finish_columns, is_asked_for
 from formats.kernel.spans cimport Span
 from formats.kernel.summary cimport (
     WIDTH,
@@ -133,7 +133,9 @@ def enrich(bytes block not None, bytes opening not None, Names absent not None, 
             out[0] = c"\n"
             out += 1
             at += 1
-            if columns.is_any:
+            if columns.is_any and is_asked_for(
+                &columns, record.level, <const char*>record.message, record.message_size, end - record.message
+            ):
                 span.service_start = <int32_t>(record.service - start + shift)
                 span.service_end = <int32_t>(span.service_start + record.service_size)
                 span.message_start = <int32_t>(record.message - start + shift)

@@ -131,27 +131,38 @@ def levels(list parts not None):
 def count(list parts not None, levels):
     """How many records of these levels each service has, where it has any: `cores.Counts`."""
     cdef Counts of_spans[MOST_SERVICES]
+    cdef Counts* sums
     cdef const Counts* records
-    cdef Py_ssize_t known
+    cdef Py_ssize_t known, most = 0
     cdef Part part
     cdef int level
     cdef list names
-    cdef dict counts = {}
+    cdef dict counts = {}, places = {}  # in the sums, by service
+    for fields in parts:
+        most += min(len(<list>fields[1]), <Py_ssize_t>MOST_SERVICES)
+    summed = PyBytes_FromStringAndSize(NULL, most * <Py_ssize_t>sizeof(Counts))
+    sums = <Counts*>PyBytes_AS_STRING(summed)
+    memset(sums, 0, most * sizeof(Counts))
     for fields in parts:
         part = _part(fields)
         names = fields[1]
-        known = len(names) if len(names) < MOST_SERVICES else <Py_ssize_t>MOST_SERVICES
+        known = min(len(names), <Py_ssize_t>MOST_SERVICES)
         records = of_spans
         if fields[3] is not None:
             records = <const Counts*>PyBytes_AS_STRING(<bytes>fields[3])
             known = min(known, len(<bytes>fields[3]) // <Py_ssize_t>sizeof(Counts))
         else:
             _count_spans(&part, of_spans)
-        for level in range(LEVELS):
-            if _LEVELS[level] in levels:
-                _add_counts(counts, level, records, known, names)
-                if len(names) > MOST_SERVICES:
+        _add_counts(sums, places, records, known, names)
+        if len(names) > MOST_SERVICES:
+            for level in range(LEVELS):
+                if _LEVELS[level] in levels:
                     _add_others(counts, level, &part, names)
+    for level in range(LEVELS):
+        if _LEVELS[level] in levels:
+            for name, place in places.items():
+                if sums[<Py_ssize_t>place][level]:
+                    _add(counts, level, name, sums[<Py_ssize_t>place][level])
     return counts
 
 
@@ -164,11 +175,14 @@ cdef void _count_spans(const Part* part, Counts* records) noexcept:
             records[part.spans[index].place][part.spans[index].level] += 1
 
 
-cdef int _add_counts(dict counts, int level, const Counts* records, Py_ssize_t known, list names) except -1:
-    cdef Py_ssize_t place
-    for place in range(known):
-        if records[place][level]:
-            _add(counts, level, names[place], records[place][level])
+cdef int _add_counts(Counts* sums, dict places, const Counts* records, Py_ssize_t known, list names) except -1:
+    """Those of a part, by the place that each service has among all."""
+    cdef Py_ssize_t index, place
+    cdef int level
+    for index in range(known):
+        place = places.setdefault(names[index], len(places))
+        for level in range(LEVELS):
+            sums[place][level] += records[index][level]
     return 0
 
 

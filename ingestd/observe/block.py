@@ -32,22 +32,29 @@ _string: Final = msgspec.json.Decoder(str)
 class Block:
     """Records that are asked about together, told by their number, from 0.
 
-    Of levels that are only counted there may be no more than one of each service.
+    Of levels that are only counted there may be no more than one of each service; of others only those that may match.
     """
 
     def __init__(self, parts: Iterable[Encoded | Kept]) -> None:
         """The columns of the parts are taken over."""
         parts = list(parts)
-        self.records = sum([part.records for part in parts])
-        self.levels: set[str] = set().union(*[part.levels for part in parts])
-        self.services: set[str] = set().union(*[part.services for part in parts])
-        self._parts = parts
+        self.records = 0
+        self.levels: dict[str, int] = {}
+        self.services: set[str] = set()
         self._columns = Joined()
         for part in parts:
+            self.records += part.records
+            for level, records in part.levels.items():
+                self.levels[level] = self.levels.get(level, 0) + records
+            self.services.update(part.services)
             self._columns.append(part.columns if len(part.columns) == part.records else _Decoded(part))
         self._numbers: dict[Sequence[str], Numbers] = {}
         self._messages: Texts | None = None
-        self._lines = _Lines(chunk for part in parts for chunk in part.chunks)
+        self._lines = _Lines(parts)
+
+    def count_all(self, levels: Iterable[str]) -> int:
+        """How many records of these levels there were, those included that are not here: nobody asks for them."""
+        return sum([self.levels.get(level, 0) for level in levels])
 
     def of_levels(self, levels: Sequence[str]) -> Numbers:
         """The records of these levels, ascending; None if these are all."""
@@ -87,8 +94,7 @@ class Block:
         present = self._present(levels)
         if len(self.services) == 1:
             (service,) = self.services
-            counts = [(level, [part.levels.get(level, 0) for part in self._parts]) for level in present]
-            return {level: {service: sum(records)} for level, records in counts}
+            return {level: {service: self.levels[level]} for level in present}
         return self._columns.count(present) if present else {}
 
     def fields_of(self, numbers: Numbers, decoder: msgspec.json.Decoder[Any]) -> list[str | None]:
@@ -126,12 +132,12 @@ def first_places(services: Sequence[str]) -> dict[str, int]:
 class _Lines:
     """Lines in chunks, put together when they are asked for."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = list(chunks)
+    def __init__(self, parts: Sequence[Encoded | Kept]) -> None:
+        self._parts = parts
 
     @cached_property
     def text(self) -> bytes:
-        return b"".join(self._chunks)
+        return b"".join([chunk for part in self._parts for chunk in part.chunks])
 
     @cached_property
     def _ends(self) -> NDArray[np.intp]:
@@ -151,7 +157,7 @@ class _Decoded(Apart):
 
     def __init__(self, encoded: Encoded | Kept) -> None:
         self._records = encoded.records
-        self._lines = _Lines(encoded.chunks)
+        self._lines = _Lines([encoded])
 
     def __len__(self) -> int:
         return self._records

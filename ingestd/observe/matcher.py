@@ -22,6 +22,7 @@ from formats.levels import LEVELS
 from ingestd.observe.block import Block, field_decoder, first_places
 from ingestd.observe.condition import Condition
 from ingestd.observe.gathered import Found
+from ingestd.observe.literals import pairs_of
 from ingestd.observe.messages import Match
 from ingestd.observe.search import Search
 
@@ -106,12 +107,15 @@ class PatternMatcher:
         """Whether there is anything to look for."""
         return bool(self._groups)
 
-    @property
-    def levels(self) -> dict[str, frozenset[str]]:
-        """By service, or an empty text for all of them, the levels that are asked for."""
+    def levels(self, likely: bool) -> dict[str, frozenset[str]]:
+        """By service, or an empty text for all of them, the levels that are asked for.
+
+        If `likely`, by those patterns whose pairs of bytes are known, else by the others.
+        """
         levels: dict[str, frozenset[str]] = {}
         for group in self._groups:
-            levels[group.service] = levels.get(group.service, frozenset()).union(group.levels)
+            if bool(group.pairs) == likely:
+                levels[group.service] = levels.get(group.service, frozenset()).union(group.levels)
         return levels
 
     @property
@@ -125,6 +129,11 @@ class PatternMatcher:
         if len(searches) < 2:
             return searches[0] if searches else None
         return lambda messages: any(search(messages) for search in searches)
+
+    @property
+    def pairs(self) -> bytes:
+        """Of which each message with a match has one, in whatever case, where that is known of its pattern."""
+        return b"".join(group.pairs for group in self._groups)
 
     def look(self, block: Block, unsampled: Unsampled) -> Iterator[Found]:
         """What is found in a block, by rule."""
@@ -143,17 +152,20 @@ class _Group:
         self._is_message = field == "message"
         self._decoder = field_decoder(field)
         self.search = Search([member.pattern for member in members])
+        self.pairs = pairs_of([member.pattern for member in members]) if self._is_message else b""
 
     def concerns(self, block: Block) -> bool:
         """Whether the block can have what is asked for."""
-        return not block.levels.isdisjoint(self.levels) and not (
+        return not block.levels.keys().isdisjoint(self.levels) and not (
             self.service and self.service not in block.services
         )
 
     def look(self, block: Block, unsampled: Unsampled) -> Iterator[Found]:
         numbers, texts = self._texts(block)
         asked = len(texts)
-        for pattern, places, searched in self.search.find(texts) if asked else ():
+        for pattern, places, searched in (
+            self.search.find(texts, block.count_all(self.levels)) if asked else ()
+        ):
             rule = self._members[pattern].rule
             found = np.array(places) if numbers is None else numbers[places]
             services = block.services_of(found)

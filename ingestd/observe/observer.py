@@ -94,7 +94,11 @@ class Observer:
     def wanted(self) -> Wanted:
         """What is wanted of the next block."""
         wanted = self._rules.wanted
-        return ALL_COLUMNS._replace(search=wanted.search) if self._sight.services.due else wanted
+        return (
+            ALL_COLUMNS._replace(search=wanted.search, pairs=wanted.pairs)
+            if self._sight.services.due
+            else wanted
+        )
 
     def take(self, encoded: Encoded) -> None:
         """A block of a stream, with at least one record, is received. Its columns will be let go."""

@@ -20,6 +20,7 @@ import hyperscan
 import numpy as np
 
 from formats.cores import Texts
+from ingestd.observe.literals import literal_of
 from ingestd.observe.patterns import FLAGS, compile_patterns
 
 #: Reports that are no storm: so many, and one for so many texts.
@@ -40,10 +41,6 @@ _LEAST_SAMPLE: Final = 4
 
 #: What may match a line end: classes that are not told by what they have, and escapes not known to be harmless.
 _CROSSES: Final = re.compile(r"\[\^|\[:|\(\?[a-z]*s|\\[^bBdwtrf!-/:-@\[-`{-~]|[\0-\x1f]")
-
-#: How a pattern with a text that it always matches begins; the fewest characters that are worth to be looked for.
-_PLAIN: Final = re.compile(r"(?P<flag>(?:\(\?i\))?)(?P<text>[A-Za-z0-9 _:;,=/@%-]+)")
-_LEAST_LITERAL: Final = 3
 
 
 class Hits(NamedTuple):
@@ -67,7 +64,6 @@ class Search:
         if all(literals):
             self._first.insert(0, compile_patterns([literal.encode() for literal in literals]))
         self._any = compile_patterns(self._patterns, FLAGS | hyperscan.HS_FLAG_SINGLEMATCH)
-        self._calm: dict[frozenset[int], hyperscan.Database] = {}
         self._alone: dict[int, hyperscan.Database] = {}
         self._whole: dict[int, hyperscan.Database] = {}
         self._storms: dict[int, int] = {}  # pattern, and for how many calls yet
@@ -78,16 +74,20 @@ class Search:
         """Whether a pattern made so many reports lately that it is looked for in a few of the texts only."""
         return bool(self._storms)
 
-    def find(self, texts: Texts) -> list[Hits]:
-        """What is found where; patterns that are not found are left out."""
+    def find(self, texts: Texts, among: int = 0) -> list[Hits]:
+        """What is found where; patterns that are not found are left out.
+
+        If there are more records `among` which the texts were chosen, what makes a storm is measured by them.
+        """
+        among = max(among, len(texts))
         if self._storms:
-            return self._find_in_storm(texts)
+            return self._find_in_storm(texts, among)
         if not self.may_find(texts):
             return []
         ends, whole = _scan(self._all, texts.data)
-        self._watch(ends, len(texts))
+        self._watch(ends, among)
         if not whole:
-            return self._find_in_storm(texts)
+            return self._find_in_storm(texts, among)
         return self._hits(ends, texts)
 
     def may_find(self, texts: Texts) -> bool:
@@ -108,14 +108,14 @@ class Search:
         """The patterns that occur at all; twice as slow as to ask for one, and bounded where they occur often."""
         return _scan(self._any, texts.data)[0]
 
-    def _find_in_storm(self, texts: Texts) -> list[Hits]:
+    def _find_in_storm(self, texts: Texts, among: int) -> list[Hits]:
         hits = self._sample(texts)
         if len(self._storms) < len(self._patterns):
-            hits += self._find_calm(texts)
+            hits += self._find_calm(texts, among)
         self._storms = {pattern: calls - 1 for pattern, calls in self._storms.items() if calls > 1}
         return hits
 
-    def _find_calm(self, texts: Texts) -> list[Hits]:
+    def _find_calm(self, texts: Texts, among: int) -> list[Hits]:
         """Find the patterns that are in no storm."""
         ends: dict[int, list[int]] = {}
         partly = set()
@@ -128,7 +128,7 @@ class Search:
             if not whole:
                 partly.add(pattern)
         hits = self._hits(ends, texts) if ends else []
-        self._watch(ends, len(texts))
+        self._watch(ends, among)
         fewer = max(1, len(texts) - 1)
         return [each._replace(searched=fewer) if each.pattern in partly else each for each in hits]
 
@@ -146,10 +146,10 @@ class Search:
             for pattern, places, _ in self._hits(ends, sample)
         ]
 
-    def _watch(self, ends: dict[int, list[int]], texts: int) -> None:
+    def _watch(self, ends: dict[int, list[int]], among: int) -> None:
         """Take the patterns with the most reports for a storm, until the others are few enough."""
         reports = sum(map(len, ends.values()))
-        allowed = min(_FREE_REPORTS + texts // _TEXTS_PER_REPORT, _MOST_REPORTS // 2)
+        allowed = min(_FREE_REPORTS + among // _TEXTS_PER_REPORT, _MOST_REPORTS // 2)
         if reports > allowed:
             for pattern in sorted(ends, key=lambda pattern: len(ends[pattern]), reverse=True):
                 self._storms[pattern] = _STORM_CALLS
@@ -174,20 +174,6 @@ class Search:
             database = self._whole[pattern] = compile_patterns([self._patterns[pattern]], flags)
         found, _ = _scan(database, text)
         return bool(found)
-
-
-def literal_of(pattern: str) -> str:
-    """A pattern of a text that begins all that `pattern` matches; empty where there is none, or where it is not plain.
-
-    To the engine such a text is worth more than the pattern, of which it may expand what follows. It looks for the last
-    characters of a text, so these are none that end every word.
-    """
-    plain = _PLAIN.match(pattern)
-    if plain is None or "|" in pattern:
-        return ""
-    is_optional = pattern[plain.end() :].startswith(("?", "*", "{"))
-    text = plain["text"][: -1 if is_optional else None].rstrip()
-    return plain["flag"] + text if len(text) >= _LEAST_LITERAL else ""
 
 
 def _by_line(pattern: bytes) -> bytes:

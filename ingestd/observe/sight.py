@@ -4,7 +4,8 @@ Strategy. To look has a price whatever is looked at, as much as that of some tho
 are worth it together, or until somebody asks. What waits has left the caches when it is looked at, and its memory is
 not used again for what comes. So patterns that are looked for in all messages are so while these are made, by who makes
 them (`Rules.wanted`), who count, too, what is only counted; and only the records of the levels and services that other
-rules ask for are kept, with lines of their own, mostly few.
+rules ask for are kept, with lines of their own, mostly few. Of most patterns it is known that what they match has one
+of a few pairs of bytes (literals.py): messages without any are neither searched nor kept.
 
 The observer has one for all streams, and each numbered batch one of its own until it is received: a batch is decoded in
 steps, and may be given up.
@@ -13,7 +14,7 @@ steps, and may be given up.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -36,6 +37,8 @@ _ENOUGH_IN_STORM: Final = 12_288
 _ENOUGH_KEPT: Final = 32_768
 _ENOUGH_BYTES: Final = 1 << 23
 
+_MOST_SEARCHED_PAIRS: Final = 6
+
 
 Part = TypeVar("Part", Encoded, Kept)
 
@@ -50,20 +53,35 @@ class Rules:
         self.levels = LevelMatcher(each for each in conditions if not each.pattern)
         self.are_any = bool(conditions)
         self.named: Collection[str] = frozenset(each.service for each in conditions if each.service)
-        by_service = self.patterns.levels
-        self.kept_levels = self.levels.levels.union(*by_service.values())
-        of_all = by_service.pop("", frozenset())
+        any_, likely = self.patterns.levels(False), self.patterns.levels(True)
+        self.kept_levels = self.levels.levels.union(*any_.values(), *likely.values())
+        of_services = _by_service(any_)
         self._calm = Wanted(
-            bits_of(of_all),
-            {msgspec.json.encode(service)[1:-1]: bits_of(levels) for service, levels in by_service.items()},
+            of_services.pop(b"", 0),
+            of_services,
             bits_of(self.levels.levels),
             self.everywhere.searching(),
+            _searched_pairs(self.everywhere),
+            _by_service(likely),
+            self.patterns.pairs,
         )
 
     @property
     def wanted(self) -> Wanted:
         """What is wanted of the next block."""
         return ALL_COLUMNS if self.everywhere.in_storm else self._calm
+
+
+def _by_service(levels: Mapping[str, Collection[str]]) -> dict[bytes, int]:
+    """For `Wanted`."""
+    return {msgspec.json.encode(service)[1:-1]: bits_of(of_service) for service, of_service in levels.items()}
+
+
+def _searched_pairs(patterns: PatternMatcher) -> bytes:
+    """Of what is looked for in all messages; none where to look for so many takes as long as to search."""
+    if patterns.levels(False) or len(patterns.pairs) > _MOST_SEARCHED_PAIRS * 2:
+        return b""
+    return patterns.pairs
 
 
 def _is_everywhere(condition: Condition) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from formats.cores import Texts
 from ingestd.observe.patterns import check_pattern
-from ingestd.observe.search import Hits, Search, literal_of
+from ingestd.observe.search import Hits, Search
 
 #: Anchors, classes that match line ends, alternatives, repeats, case.
 PATTERNS = (
@@ -125,29 +125,6 @@ def test_a_flood_beside_a_storm_is_told_as_estimated() -> None:
     found = {hits.pattern: hits for hits in search.find(Texts.of(texts))}
     assert found[1].texts[0] == 1000
     assert found[1].searched < len(texts)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "literal"),
-    [
-        ("panic:", "panic:"),
-        ("(?i)oom.?kill", "(?i)oom"),
-        ("segfault at [0-9a-f]+", "segfault at"),
-        ("abcd+", "abcd"),
-        ("abcd?", "abc"),
-        ("abcd*", "abc"),
-        ("abcd{0,2}", "abc"),
-        ("abcd(e|f)", ""),
-        ("abcd|efgh", ""),
-        ("(abc)def", ""),
-        ("(?s)abcd", ""),
-        ("^abcd", ""),
-        ("ab", ""),
-        ("abc?", ""),
-    ],
-)
-def test_a_text_that_begins_every_match(pattern: str, literal: str) -> None:
-    assert literal_of(pattern) == literal
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,9 @@ def test_all_columns_are_wanted_in_a_storm() -> None:
     """Else each record of a storm would be decoded."""
     rules = Rules(RULES)
     seen = Sight(rules, Board(1).slot(0))
-    assert rules.wanted == Wanted(counted=bits_of({"ERROR", "FATAL"}), search=rules.everywhere.searching())
+    search, pairs = rules.everywhere.searching(), rules.everywhere.pairs
+    assert pairs
+    assert rules.wanted == Wanted(counted=bits_of({"ERROR", "FATAL"}), search=search, pairs=pairs)
     for _ in range(10):
         seen.add(encoded([record(message="no space left")] * 1000))
     assert rules.wanted == ALL_COLUMNS
@@ -118,8 +120,16 @@ def test_rules_want_no_more_than_they_look_at() -> None:
         (Condition("pattern", "ERROR", 'a"b', pattern="x"), Wanted(of_services={b'a\\"b': errors})),
         (Condition("pattern", service="api", pattern="x"), Wanted(of_services={b"api": ALL_LEVELS})),
         (Condition("field", field="user", pattern="x"), ALL_COLUMNS),
+        (Condition("likely", "ERROR", pattern="xyz"), Wanted(likely={b"": errors}, likely_pairs=b"yz")),
+        (
+            Condition("likely", "ERROR", "api", pattern="xyz"),
+            Wanted(likely={b"api": errors}, likely_pairs=b"yz"),
+        ),
+        (Condition("field", "ERROR", field="user", pattern="xyz"), Wanted(errors)),
     ):
         assert Rules([rule]).wanted == wanted
+    both = Rules([Condition("any", "ERROR", pattern="x"), Condition("likely", "ERROR", "api", pattern="xyz")])
+    assert both.wanted == Wanted(errors, likely={b"api": errors}, likely_pairs=b"yz")
     rules = Rules([Condition("pattern", pattern="x")])
     assert rules.wanted == Wanted(search=rules.everywhere.searching())
     two = Rules([Condition("one", pattern="one"), Condition("two", "TRACE", pattern="two")]).wanted.search
