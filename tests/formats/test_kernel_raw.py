@@ -74,7 +74,8 @@ def test_what_needs_many_escapes_finds_room() -> None:
     for text in (b'"', b"\\", b"\0", b'aaaaaaaaaaaaaaaaaaaaaaaa"', b"x" * 100 + b"\x01" * 100):
         for number in (1, 15, 16, 17, 1000, 40_000):
             assert_same_both_ways("raw", (text * number)[:40_000])
-            assert_same_both_ways("raw", (text * number)[:40_000] + b"\n" + b"\n".join([text] * number))
+            lines = b"\n".join([text] * min(number, 2_000))
+            assert_same_both_ways("raw", (text * number)[:40_000] + b"\n" + lines)
 
 
 def test_a_block_at_every_place_of_its_buffer() -> None:
