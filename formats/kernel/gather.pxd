@@ -9,6 +9,7 @@ from formats.kernel.summary cimport LEVELS, MOST_SERVICES, NO_PLACE, Summary
 
 cdef enum:
     ALL_LEVELS = (1 << LEVELS) - 1  # as in formats.cores: a bit for each level
+    NOT_MET = 1 << 7  # a service of which this is not known yet
     SEARCHED_BYTES = 1 << 14  # of messages, at a time: what was just written is at hand
 
 cdef struct Noted:  # a record of which nothing is gathered yet
@@ -24,11 +25,10 @@ cdef struct Columns:  # what is wanted is as in `formats.cores.Wanted`, and leve
     int levels
     int counted
     PyObject* of_services  # borrowed
-    unsigned char kept[NO_PLACE + 1]  # of which levels records are kept, by the place of their service
+    unsigned char kept[NO_PLACE + 1]  # of which levels records are kept, by the place of their service; or NOT_MET
     unsigned char likely[NO_PLACE + 1]  # and of which those that may have one of these:
     Pairs likely_pairs
     PyObject* of_likely  # services; borrowed
-    int places  # of services that this is known of
     Counts counts[MOST_SERVICES]  # by the place of the service
     Py_ssize_t counts_size  # of these, in bytes, that are used
     Out lines  # of the records that are kept, if these are not all

@@ -66,8 +66,7 @@ cdef int begin_columns(Columns* columns, wanted, Py_ssize_t size) except -1:
         of_some |= bits
     columns.of_services = <PyObject*>of_services
     columns.of_likely = <PyObject*>of_likely
-    columns.places = 0 if of_services or len(of_likely) > (likely != 0) else NO_PLACE
-    memset(columns.kept, columns.levels, NO_PLACE)
+    memset(columns.kept, NOT_MET if of_services or of_likely else columns.levels, NO_PLACE)
     memset(columns.likely, likely, NO_PLACE)
     columns.kept[NO_PLACE] = <unsigned char>(columns.levels | of_some | columns.counted)
     if of_likely:
@@ -111,7 +110,7 @@ cdef inline bint _is_kept(Columns* columns, const Span* span, const char* lines,
     cdef int place = span.place, level = span.level
     cdef int32_t* count
     cdef bint is_first = False
-    if columns.places <= place < NO_PLACE:
+    if columns.kept[place] == NOT_MET:
         _meet_service(columns, span, lines)
     if columns.counted >> level & 1 and place < NO_PLACE:
         count = &columns.counts[place][level]
@@ -169,7 +168,6 @@ cdef int _meet_service(Columns* columns, const Span* span, const char* lines) ex
     name = PyBytes_FromStringAndSize(lines + span.service_start, span.service_end - span.service_start)
     columns.kept[span.place] = <unsigned char>(columns.levels | <int>(<object>columns.of_services).get(name, 0))
     columns.likely[span.place] |= <unsigned char><int>(<object>columns.of_likely).get(name, 0)
-    columns.places = span.place + 1
     return 0
 
 

@@ -43,6 +43,10 @@ TAKEN = {
     "every level": b"".join(
         line(level=level) for level in ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
     ),
+    "a service that first comes at another level": b"".join(
+        line(service=service, level=level)
+        for service, level in (("a", "DEBUG"), ("b", "INFO"), ("b", "ERROR"), ("a", "INFO"))
+    ),
     "more services than its table holds": b"".join(line(service=f"service-number-{i}-x") for i in range(300)),
     "several hours": b"".join(line(timestamp=f"2026-11-20T{hour:02}:59:59.999999Z") for hour in range(16)),
     "a name that only begins like one of the enrichment": line(hostname2=1, hostnam=1, source_iq=1),

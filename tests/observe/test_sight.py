@@ -138,6 +138,15 @@ def test_rules_want_no_more_than_they_look_at() -> None:
     assert Rules([]).wanted == NOTHING
 
 
+@pytest.mark.parametrize("pattern", ["", "declined", "[d]eclined"])
+def test_a_service_that_first_says_what_nobody_asks_for(pattern: str) -> None:
+    observed = Observed(Condition("of api", "ERROR", "api", pattern=pattern))
+    quiet, loud = [record(service=name) for name in ("db", "api", "web")], errors(2, ["web", "api", "db"])
+    observed.take(block([*quiet, *loud, record("ERROR", "api", "declined")]))
+    observed.flush()
+    assert observed.counts == {("of api", "api"): 1 if pattern else 2}
+
+
 def test_a_batch_is_told_when_it_is_received() -> None:
     observed = Observed(*RULES)
     given_up, received = observed.observer.sight(), observed.observer.sight()
