@@ -25,6 +25,10 @@ PATIENCE_S: Final = 120.0
 
 WORKERS: Final = 2
 
+#: Histograms of the daemon on /metrics, in seconds: of records from receipt to disk, and of the `fdatasync` calls.
+LATENCY: Final = "ingestd_write_latency_seconds"
+SYNC: Final = "ingestd_sync_duration_seconds"
+
 T = TypeVar("T")
 
 
@@ -131,9 +135,9 @@ class Daemon:
         answer: dict[str, Any] = json.loads(self._get("/api/stats"))
         return answer
 
-    def latency_buckets(self) -> dict[float, float]:
-        """Upper bound in seconds to cumulative count, from the histogram on /metrics."""
-        head = 'ingestd_write_latency_seconds_bucket{le="'
+    def buckets(self, family: str) -> dict[float, float]:
+        """Upper bound in seconds to cumulative count, from a histogram on /metrics."""
+        head = f'{family}_bucket{{le="'
         rows = [line for line in self._get("/metrics").decode().splitlines() if line.startswith(head)]
         return {float(row[len(head) :].partition('"')[0]): float(row.rpartition(" ")[2]) for row in rows}
 

@@ -14,6 +14,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     `sent` are records, `datagrams` what carried them over UDP. `verdict` is None where loss was to be expected.
     `by_format` says what format the records received were of.
     `validation_ns` is what the default rules cost a record, timed alone; 0 where it was not.
+    `longest_sync_s` is the bound of the bucket that the longest `fdatasync` fell into.
     `others_cores` is what neither workers nor loadgen used of the machine; the figures of a busy one are not to be
     trusted.
     """
@@ -36,6 +37,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     compression_ratio: float
     p50_s: float
     p99_s: float
+    longest_sync_s: float
     others_cores: float
     offered_per_s: float = 0.0
     datagrams: int = 0
@@ -139,12 +141,16 @@ class ClientCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fairness(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a quiet client's batches waited for their ACK while others sent at full speed to its worker."""
+    """How long a quiet client's batches waited for their ACK while others sent at full speed to its worker.
+
+    `longest_sync_s` as in a `Load`.
+    """
 
     beside: str
     batches: int
     p50_s: float
     p99_s: float
+    longest_sync_s: float
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,7 +41,8 @@ What loadgen takes of the cores, the daemon does not have.
   included.
 - **ratio** is bytes of enriched lines over bytes on disk. **p50, p99** are seconds from a record's receipt to
   the return of the `fdatasync` that covers it, from the daemon's own histogram (its default commit interval is
-  a second).
+  a second). **longest sync** is the bound of the histogram's bucket that the longest `fdatasync` fell into: what the
+  disk by itself did to p99, and to the waits for an ACK.
 - **lost** is sent less written. After every load the daemon is stopped and `loadgen verify` looks for each
   sequence on disk; that is the goal *stored exactly once*.
 - **mixed** is measured against the mean of what its formats cost alone, weighted by how many records of each arrived.

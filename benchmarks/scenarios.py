@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from benchmarks import numbered, procfs, validation
-from benchmarks.daemon import WORKERS, Daemon
+from benchmarks.daemon import LATENCY, SYNC, WORKERS, Daemon
 from benchmarks.load import MIXED, RECORDS_PER_DATAGRAM, Offer, Sent, Target, Verdict, send, verify
 from benchmarks.outcome import Acknowledged, Load
 
@@ -181,12 +181,13 @@ def measure(
 ) -> Load:
     """Send, wait until all is on disk, and take the figures; nothing is verified yet."""
     before, used = daemon.settle(), daemon.use()
-    buckets = daemon.latency_buckets()
+    latencies, syncs = daemon.buckets(LATENCY), daemon.buckets(SYNC)
     others = procfs.Others()
     sent = (sender or send_load)(daemon, plan, format_, transport, offer, report)
     after, use = daemon.settle(), daemon.use().since(used)
     others_cores = others.cores(use.process)
-    p50_s, p99_s = (quantile(q, buckets, daemon.latency_buckets()) for q in (0.5, 0.99))
+    p50_s, p99_s = (quantile(q, latencies, daemon.buckets(LATENCY)) for q in (0.5, 0.99))
+    longest_sync_s = quantile(1, syncs, daemon.buckets(SYNC))
     peak_rss_bytes = daemon.peak_rss_bytes()
     moved = {name: after["totals"][name] - before["totals"][name] for name in ("received", "written")}
     received = moved["received"]
@@ -216,6 +217,7 @@ def measure(
         compression_ratio=lines_bytes / max(1, written_bytes),
         p50_s=p50_s,
         p99_s=p99_s,
+        longest_sync_s=longest_sync_s,
         others_cores=others_cores,
         offered_per_s=float(offer.rate),
         datagrams=-(-sent.sent // RECORDS_PER_DATAGRAM) if is_udp else 0,

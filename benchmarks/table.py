@@ -41,6 +41,7 @@ _LOAD_ROWS: Final[tuple[tuple[str, Callable[[Load], str]], ...]] = (
     ("compression ratio", lambda load: f"{load.compression_ratio:.1f}"),
     ("latency p50 s", lambda load: f"{load.p50_s:.2f}"),
     ("latency p99 s", lambda load: f"{load.p99_s:.2f}"),
+    ("longest sync <= s", lambda load: f"{load.longest_sync_s:.4g}"),
     ("seconds", lambda load: f"{load.seconds:.1f}"),
     ("records sent", lambda load: f"{load.sent:,}"),
     ("lost", lambda load: f"{load.sent - load.written:,}"),
@@ -75,6 +76,7 @@ _FAIRNESS_COLUMNS: Final[tuple[tuple[str, Callable[[Fairness], str]], ...]] = (
     ("beside, at full speed", lambda found: found.beside),
     ("p50 ms", lambda found: f"{found.p50_s * 1e3:.1f}"),
     ("p99 ms", lambda found: f"{found.p99_s * 1e3:.1f}"),
+    ("longest sync <= ms", lambda found: f"{found.longest_sync_s * 1e3:.4g}"),
     ("batches", lambda found: f"{found.batches:,}"),
 )
 

@@ -46,7 +46,7 @@ _LEVELS: Final = {level: index("ingestd_records_level_total", level) for level i
 _LINES_BYTES: Final = index("ingestd_encoded_bytes_total")
 _WRITTEN_BYTES: Final = index("ingestd_written_bytes_total")
 _FRAMES: Final = index("ingestd_frames_written_total")
-_SYNCS: Final = index("ingestd_syncs_total")
+_SYNCS: Final = index("ingestd_sync_duration_seconds")
 _RECOVERED: Final = index("ingestd_segments_recovered_total")
 _TORN_BYTES: Final = index("ingestd_segment_torn_bytes_total")
 _LATENCY: Final = index("ingestd_write_latency_seconds")
@@ -144,9 +144,9 @@ class Ledger:
                 values[_WRITTEN[source]] += records
                 values[_IN_FLIGHT[source]] -= records
             values[_FRAMES] += commit.frames
-            values[_SYNCS] += 1
             values[_LINES_BYTES] += commit.lines_bytes
             values[_WRITTEN_BYTES] += commit.written_bytes
+            self._slot.observe(_SYNCS, LATENCY_BUCKETS, commit.sync_ns / 1e9, 1)
             for _, _, records, received_ns in commit.durable:
                 latency_s = (commit.done_ns - received_ns) / 1e9
                 self._slot.observe(_LATENCY, LATENCY_BUCKETS, latency_s, records)

@@ -200,7 +200,13 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric("ingestd_written_bytes_total", "counter", "Bytes written to segments, after compression."),
     Metric("ingestd_frames_written_total", "counter", "Complete zstd frames on disk."),
-    Metric("ingestd_syncs_total", "counter", "fdatasync calls of the writer."),
+    Metric(
+        "ingestd_sync_duration_seconds",
+        "histogram",
+        "How long fdatasync of a segment took; one observation per call.",
+        scale=1e-6,
+        buckets=LATENCY_BUCKETS,
+    ),
     Metric(
         "ingestd_write_errors_total",
         "counter",

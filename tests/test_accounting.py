@@ -111,13 +111,14 @@ def test_a_commit_moves_records_to_written(slot: Slot) -> None:
     books.received(records(0, 5), "tcp")
     books.received(records(0, 2, format_="raw"), "udp")
     done = [Durable("json", "tcp", 5, 0), Durable("raw", "udp", 2, 500_000_000)]
-    books.message(Commit(done, frames=1, lines_bytes=700, written_bytes=90, done_ns=1_000_000_000))
+    books.message(
+        Commit(done, frames=1, lines_bytes=700, written_bytes=90, sync_ns=4_000_000, done_ns=1_000_000_000)
+    )
     assert sides(slot) == {"received": 5, "written": 5}
     assert sides(slot, "raw", "udp") == {"received": 2, "written": 2}
     assert books.counted_frames == 1
     assert slot[index("ingestd_encoded_bytes_total")] == 700
     assert slot[index("ingestd_written_bytes_total")] == 90
-    assert slot[index("ingestd_syncs_total")] == 1
     check_law(slot)
 
 
@@ -125,13 +126,27 @@ def test_the_latency_has_one_observation_per_record(slot: Slot) -> None:
     books = ledger(slot)
     books.received(records(0, 4), "tcp")
     done = [Durable("json", "tcp", 3, 0), Durable("json", "tcp", 1, 999_000_000)]
-    books.message(Commit(done, 1, 1, 1, done_ns=1_000_000_000))
+    books.message(Commit(done, 1, 1, 1, sync_ns=1, done_ns=1_000_000_000))
     base = index("ingestd_write_latency_seconds")
     counts = [slot[base + offset] for offset in range(16)]
     assert sum(counts) == 4
     assert counts[9] == 3, "the bucket up to 1 s"
     assert counts[0] == 1, "the bucket up to 1 ms"
     assert slot[base + 16] == 3_001_000, "microseconds in all"
+
+
+def test_how_long_a_sync_took_has_one_observation_per_sync(slot: Slot) -> None:
+    books = ledger(slot)
+    books.received(records(0, 4), "tcp")
+    for sync_ns, records_of_it in ((4_000_000, 3), (600_000_000, 1)):
+        done = [Durable("json", "tcp", records_of_it, 0)]
+        books.message(Commit(done, 1, 1, 1, sync_ns=sync_ns, done_ns=1_000_000_000))
+    base = index("ingestd_sync_duration_seconds")
+    counts = [slot[base + offset] for offset in range(16)]
+    assert sum(counts) == 2
+    assert counts[2] == 1, "the bucket up to 5 ms"
+    assert counts[9] == 1, "the bucket up to 1 s"
+    assert slot[base + 16] == 604_000, "microseconds in all"
 
 
 def test_lost_records_are_dropped(slot: Slot) -> None:

@@ -72,6 +72,7 @@ class Commit(NamedTuple):
     frames: int
     lines_bytes: int
     written_bytes: int
+    sync_ns: int  # how long it took
     done_ns: int  # CLOCK_MONOTONIC
     marks: Sequence[Mark] = ()  # the last of each client
 

@@ -264,7 +264,9 @@ class SegmentWriter:
         """Sync what is written and tell it; frames that are in no file yet stay."""
         count = len(self._unsynced) - self._unwritten
         if count and self._segment is not None:
+            begun_ns = time.monotonic_ns()
             self._segment.sync()
+            sync_ns = time.monotonic_ns() - begun_ns
             self._faults.passed()
             done, self._unsynced = self._unsynced[:count], self._unsynced[count:]
             marks = {mark.client: mark for frame in done for mark in frame.marks}
@@ -276,6 +278,7 @@ class SegmentWriter:
                     len(done),
                     sum(frame.lines_bytes for frame in done),
                     sum(len(frame.data) for frame in done),
+                    sync_ns,
                     self._committed_ns,
                     list(marks.values()),
                 )

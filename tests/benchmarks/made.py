@@ -33,6 +33,7 @@ def load(name: str = "json TLS", **changes: object) -> Load:
         compression_ratio=12.0,
         p50_s=0.3,
         p99_s=0.9,
+        longest_sync_s=0.05,
         others_cores=0.1,
         backpressure_pauses=1,
         verdict=Verdict(1000, 1000, 0, 0, 0),

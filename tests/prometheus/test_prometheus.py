@@ -25,7 +25,10 @@ PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 
 LABELS = {metric.name: {*metric.labels, "job", "instance"} for metric in (*METRICS, *SIDECAR_METRICS)}
 LABELS |= {
-    f"{metric.name}_bucket": LABELS[metric.name] | {"le"} for metric in METRICS if metric.kind == "histogram"
+    f"{metric.name}_{part}": LABELS[metric.name] | labels
+    for metric in METRICS
+    if metric.kind == "histogram"
+    for part, labels in (("bucket", {"le"}), ("count", set()), ("sum", set()))
 }
 
 

@@ -6,11 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from ingestd.store import disk
 from ingestd.store import writer as writer_module
 from ingestd.store.batch import Commit, Event, Freed, Lost, Recovery, Rejected
 from ingestd.store.recovery import walk
@@ -40,6 +42,26 @@ def test_batches_come_out_as_lines_in_order(
     assert content(path) == b"".join(chunk for encoded in sent for chunk in encoded.chunks)
     assert heard.durable() == 70
     assert heard.lost() == 0
+
+
+def test_a_commit_tells_how_long_its_sync_took(
+    tmp_path: Path, heard: KeepingListener, start_writer: StartWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync_data, least_ns = disk.sync_data, 20_000_000
+
+    def stall(fd: int) -> None:
+        begun_ns = time.monotonic_ns()
+        sync_data(fd)
+        while time.monotonic_ns() < begun_ns + least_ns:
+            time.sleep(0.001)
+
+    monkeypatch.setattr(disk, "sync_data", stall)
+    begun_ns = time.monotonic_ns()
+    writer = start_writer(tmp_path)
+    writer.append(batch(records(0, 3)))
+    writer.close(10)
+    (commit,) = heard.of(Commit)
+    assert least_ns <= commit.sync_ns <= commit.done_ns - begun_ns
 
 
 @pytest.mark.skipif(shutil.which("zstdcat") is None, reason="zstdcat is not installed")
