@@ -16,6 +16,9 @@ KERNELS := $(wildcard formats/kernel/*.p[yx][xd])
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Where bytecode may not be kept, each of the hundreds of daemons of a test run would compile all its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help run test chaos lint fuzz sanitize bench demo man clean install-service uninstall-service test-commands

@@ -6,6 +6,8 @@ the command line itself (click's), 1 for the rest. Modules that only `run` needs
 the other commands answer at once.
 """
 
+import gc
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -58,8 +60,12 @@ main.add_command(top)
 @set_option
 def run(path: Path | None, overrides: tuple[str, ...]) -> None:
     """Run the daemon in the foreground until SIGTERM or SIGINT."""
+    # numpy's threads, one for each core, would have nothing to do but to spin a while at the start
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.disable()  # what is imported stays
     from ingestd import startup
 
+    gc.enable()
     journal.set_up()
     sys.exit(startup.run(lambda: _load(path, overrides)[0]))
 

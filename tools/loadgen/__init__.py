@@ -10,3 +10,8 @@ reports exactly which sequences it may claim. `loadgen verify` reads the segment
     cli -> verify (judging) -> scan (finding markers) -> marks, zst
     report: the file that passes from the one to the other
 """
+
+import os
+
+# numpy's threads, one for each core, would have nothing to do but to spin a while at the start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
