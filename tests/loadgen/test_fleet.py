@@ -27,6 +27,16 @@ def test_control_sums_lanes_and_only_grows_more_urgent() -> None:
     assert (control.stopped(), control.urgency) == (True, 2)
 
 
+def test_a_signal_to_all_processes_is_heard_once() -> None:
+    control = Control(1)
+    with fleet._signals(control):
+        control.stop()  # by a process that had the same signal before
+        signal.raise_signal(signal.SIGTERM)
+        assert control.urgency == 1
+        signal.raise_signal(signal.SIGTERM)
+        assert control.urgency == 2
+
+
 @pytest.mark.parametrize("processes", [1, 3])
 def test_lanes_share_the_work_and_the_watch_sees_all(pem: Path, processes: int) -> None:
     seen: list[tuple[int, int]] = []

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from types import FrameType
 from typing import Any
 
@@ -259,10 +260,14 @@ def _unreachable(target: Target, notes: dict[str, int]) -> str:
 
 @contextmanager
 def _signals(control: Control) -> Iterator[None]:
-    """SIGINT and SIGTERM stop the lanes: in order the first time, at once the second."""
+    """SIGINT and SIGTERM stop the lanes: in order the first time, at once the second.
+
+    Counted is what this process heard: one that is sent to all of them stops the lanes in another one, too.
+    """
+    heard = count(1)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        control.stop(control.urgency + 1)
+        control.stop(next(heard))
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
