@@ -29,7 +29,7 @@ def test_control_sums_lanes_and_only_grows_more_urgent() -> None:
 
 def test_a_signal_to_all_processes_is_heard_once() -> None:
     control = Control(1)
-    with fleet._signals(control):
+    with fleet.signals(control):
         control.stop()  # by a process that had the same signal before
         signal.raise_signal(signal.SIGTERM)
         assert control.urgency == 1

@@ -79,7 +79,7 @@ def run(plan: Plan, watch: Watch) -> Report:
     layouts = LAYOUTS if plan.acked is None else BATCH_LAYOUTS
     pools = {name: build_pool(name, plan.run, plan.seed, plan.pool_records, layouts) for name in plan.formats}
     control = Control(plan.connections)
-    with _signals(control):
+    with signals(control):
         start_s = time.monotonic()
         works = list(enumerate(plan.lanes(start_s)))
         shares = [works[first :: plan.processes] for first in range(min(plan.processes, len(works)))]
@@ -259,7 +259,7 @@ def _unreachable(target: Target, notes: dict[str, int]) -> str:
 
 
 @contextmanager
-def _signals(control: Control) -> Iterator[None]:
+def signals(control: Control) -> Iterator[None]:
     """SIGINT and SIGTERM stop the lanes: in order the first time, at once the second.
 
     Counted is what this process heard: one that is sent to all of them stops the lanes in another one, too.
