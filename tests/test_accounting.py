@@ -13,7 +13,7 @@ import pytest
 
 from formats.record import REASONS, Encoded, Reject
 from ingestd.accounting import Ledger
-from ingestd.stats import DROP_REASONS, Board, Slot, index
+from ingestd.stats import DROP_REASONS, LAYOUT, Board, Slot, index
 from ingestd.store.batch import Commit, Durable, Event, Freed, Lost, Recovery
 from ingestd.store.writer import SegmentWriter
 from tests.daemon import wait_for
@@ -50,6 +50,15 @@ def sides(slot: Slot, format_: str = "json", transport: str = "tcp") -> dict[str
     names = ("received", "written", "rejected", "dropped", "in_flight")
     values = {name: side(slot, name, (format_, transport)) for name in names}
     return {name: number for name, number in values.items() if number}
+
+
+def observed(slot: Slot, histogram: str) -> tuple[dict[str, int], int]:
+    """The observations by the bounds of their buckets, where there are any, and the sum in microseconds."""
+    cells = {
+        name.removeprefix(f"{histogram}|"): slot[place] for name, place in LAYOUT.items() if histogram in name
+    }
+    sum_us = cells.pop("sum")
+    return {bound: observations for bound, observations in cells.items() if observations}, sum_us
 
 
 def check_law(slot: Slot) -> None:
@@ -127,12 +136,7 @@ def test_the_latency_has_one_observation_per_record(slot: Slot) -> None:
     books.received(records(0, 4), "tcp")
     done = [Durable("json", "tcp", 3, 0), Durable("json", "tcp", 1, 999_000_000)]
     books.message(Commit(done, 1, 1, 1, sync_ns=1, done_ns=1_000_000_000))
-    base = index("ingestd_write_latency_seconds")
-    counts = [slot[base + offset] for offset in range(16)]
-    assert sum(counts) == 4
-    assert counts[9] == 3, "the bucket up to 1 s"
-    assert counts[0] == 1, "the bucket up to 1 ms"
-    assert slot[base + 16] == 3_001_000, "microseconds in all"
+    assert observed(slot, "ingestd_write_latency_seconds") == ({"1.0": 3, "0.001": 1}, 3_001_000)
 
 
 def test_how_long_a_sync_took_has_one_observation_per_sync(slot: Slot) -> None:
@@ -141,12 +145,7 @@ def test_how_long_a_sync_took_has_one_observation_per_sync(slot: Slot) -> None:
     for sync_ns, records_of_it in ((4_000_000, 3), (600_000_000, 1)):
         done = [Durable("json", "tcp", records_of_it, 0)]
         books.message(Commit(done, 1, 1, 1, sync_ns=sync_ns, done_ns=1_000_000_000))
-    base = index("ingestd_sync_duration_seconds")
-    counts = [slot[base + offset] for offset in range(16)]
-    assert sum(counts) == 2
-    assert counts[2] == 1, "the bucket up to 5 ms"
-    assert counts[9] == 1, "the bucket up to 1 s"
-    assert slot[base + 16] == 604_000, "microseconds in all"
+    assert observed(slot, "ingestd_sync_duration_seconds") == ({"0.005": 1, "1.0": 1}, 604_000)
 
 
 def test_lost_records_are_dropped(slot: Slot) -> None:
