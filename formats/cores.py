@@ -64,8 +64,9 @@ class Wanted(NamedTuple):
     """Of these pairs of bytes, one behind the other, a message in which anything is found has one, in whatever case;
     where there are none, that is not known."""
     likely: Mapping[bytes, int] = MappingProxyType({})
-    """As `of_services`, without a name of all services: but only those whose messages have one of these:"""
+    """As `of_services`, but only records whose messages have one of `likely_pairs`; an empty name is all services."""
     likely_pairs: bytes = b""
+    """As `pairs`."""
 
     @property
     def is_any(self) -> bool:

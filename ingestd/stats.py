@@ -203,7 +203,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric(
         "ingestd_sync_duration_seconds",
         "histogram",
-        "How long fdatasync of a segment took; one observation per call.",
+        "How long fdatasync of a segment took; one observation per call that succeeded.",
         scale=1e-6,
         buckets=LATENCY_BUCKETS,
     ),

@@ -128,6 +128,7 @@ def test_a_commit_moves_records_to_written(slot: Slot) -> None:
     assert books.counted_frames == 1
     assert slot[index("ingestd_encoded_bytes_total")] == 700
     assert slot[index("ingestd_written_bytes_total")] == 90
+    assert observed(slot, "ingestd_sync_duration_seconds") == ({"0.005": 1}, 4_000)
     check_law(slot)
 
 
